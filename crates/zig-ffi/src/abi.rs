@@ -1,0 +1,402 @@
+//! The C layout of everything that crosses the border, and nothing else.
+//!
+//! Fixed-width integers and pointers only: no enum, no `bool`, no struct by value. A status is an
+//! `i32` that the receiver validates. Every table starts with a [`Header`] and only ever grows at its
+//! end, so that a newer table is readable by an older reader. `zig/src/abi.zig` says the same in
+//! Zig; [`LAYOUT`] is compared with its twin when a library is opened.
+
+use std::ffi::c_void;
+use std::mem::offset_of;
+
+use ziggurat_core::RawBuffer;
+
+/// Tables of another major version are refused.
+pub const ABI_MAJOR: u16 = 1;
+/// Counts the additions at the tables' ends.
+pub const ABI_MINOR: u16 = 0;
+
+/// Status: items were moved, and more may follow at once.
+pub const READY: i32 = 0;
+/// Status: nothing more right now; the waker of this poll will be woken.
+pub const PENDING: i32 = 1;
+/// Status (terminal): the end.
+pub const DONE: i32 = 2;
+/// Status (terminal): the end, by an error that `last_error` describes.
+pub const ERROR: i32 = 3;
+/// Status (terminal): the end, because it was cancelled.
+pub const CANCELLED: i32 = 4;
+/// Status (terminal): the end, by a panic that `last_error` describes.
+pub const PANICKED: i32 = 5;
+
+/// [`TypeDesc::kind`]: no value.
+pub const KIND_VOID: u32 = 0;
+/// [`TypeDesc::kind`]: a signed integer.
+pub const KIND_INT: u32 = 1;
+/// [`TypeDesc::kind`]: an unsigned integer.
+pub const KIND_UINT: u32 = 2;
+/// [`TypeDesc::kind`]: an IEEE 754 float.
+pub const KIND_FLOAT: u32 = 3;
+/// [`TypeDesc::kind`]: a struct or array with a C layout.
+pub const KIND_STRUCT: u32 = 4;
+/// [`TypeDesc::kind`]: a run of bytes: a [`RawBuffer`] as an item, a [`Slice`] as an argument.
+pub const KIND_BYTES: u32 = 5;
+
+/// [`Export::kind`]: opens a [`SourceVTable`].
+pub const EXPORT_SOURCE: u32 = 1;
+/// [`Export::kind`]: opens a [`SinkVTable`].
+pub const EXPORT_SINK: u32 = 2;
+
+/// [`ErrorRecord::domain`]: an error that the user's Zig function returned.
+pub const DOMAIN_FUNCTION: u32 = 0;
+/// [`ErrorRecord::domain`]: the Zig half of Ziggurat could not run the function.
+pub const DOMAIN_RUNTIME: u32 = 1;
+
+/// The head of every table.
+#[repr(C)]
+#[derive(Debug, Clone, Copy)]
+pub struct Header {
+    /// Bytes in the whole table.
+    pub struct_size: u32,
+    /// [`ABI_MAJOR`] of the side that made the table.
+    pub abi_major: u16,
+    /// [`ABI_MINOR`] of the side that made the table.
+    pub abi_minor: u16,
+    /// Reserved for feature bits; 0.
+    pub features: u64,
+}
+
+impl Header {
+    /// The header of a table of type `T` made by this crate.
+    pub const fn of<T>() -> Header {
+        Header {
+            struct_size: size_of::<T>() as u32,
+            abi_major: ABI_MAJOR,
+            abi_minor: ABI_MINOR,
+            features: 0,
+        }
+    }
+}
+
+/// What an item, an argument or a result is.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TypeDesc {
+    /// One of the `KIND_` constants.
+    pub kind: u32,
+    /// In bytes.
+    pub align: u32,
+    /// In bytes.
+    pub size: u64,
+}
+
+/// A borrowed run of bytes.
+#[repr(C)]
+#[derive(Debug, Clone, Copy)]
+pub struct Slice {
+    /// The first byte; ignored when `len` is 0.
+    pub ptr: *const u8,
+    /// In bytes.
+    pub len: usize,
+}
+
+/// A description of an error, borrowed from whoever filled it in.
+#[repr(C)]
+#[derive(Debug, Clone, Copy)]
+pub struct ErrorRecord {
+    /// One of the `DOMAIN_` constants.
+    pub domain: u32,
+    /// A number within the domain. Zig's error numbers are not stable from build to build.
+    pub code: i32,
+    /// Zig's `@errorName`, UTF-8.
+    pub name: Slice,
+    /// A message for people, or empty; UTF-8. For a panic, what was said.
+    pub message: Slice,
+    /// The Zig function that ended, or empty; UTF-8.
+    pub function: Slice,
+}
+
+/// A waker that the other side implements. Its address is its identity.
+#[repr(C)]
+#[derive(Debug)]
+pub struct WakerHandle {
+    /// How to use it.
+    pub vtable: *const WakerVTable,
+}
+
+/// Operations of a [`WakerHandle`]. Each may be called from any thread.
+#[repr(C)]
+#[derive(Debug)]
+pub struct WakerVTable {
+    /// The table's size and version.
+    pub header: Header,
+    /// Adds a reference.
+    pub retain: Option<unsafe extern "C" fn(waker: *const WakerHandle)>,
+    /// Drops a reference.
+    pub release: Option<unsafe extern "C" fn(waker: *const WakerHandle)>,
+    /// Makes the task be polled again. Never polls, never unwinds.
+    pub wake: Option<unsafe extern "C" fn(waker: *const WakerHandle)>,
+}
+
+/// What a poll brings along. Borrowed for the poll.
+#[repr(C)]
+#[derive(Debug)]
+pub struct PollContext {
+    /// Bytes in this struct.
+    pub struct_size: u32,
+    /// 0.
+    pub reserved: u32,
+    /// Woken when a pending operation can go on. Borrowed: retain it to keep it.
+    pub waker: *const WakerHandle,
+}
+
+/// A buffer pool that the host lends. Its address is its identity.
+#[repr(C)]
+#[derive(Debug)]
+pub struct PoolHandle {
+    /// How to use it.
+    pub vtable: *const PoolVTable,
+    /// Bytes in each block.
+    pub block_size: usize,
+}
+
+/// Operations of a [`PoolHandle`]. Each may be called from any thread.
+#[repr(C)]
+#[derive(Debug)]
+pub struct PoolVTable {
+    /// The table's size and version.
+    pub header: Header,
+    /// Adds a reference.
+    pub retain: Option<unsafe extern "C" fn(pool: *const PoolHandle)>,
+    /// Drops a reference.
+    pub release: Option<unsafe extern "C" fn(pool: *const PoolHandle)>,
+    /// Takes a block: `READY` and the block in `out`, or `PENDING` and a waiter in `ticket`, which
+    /// wakes `waker` when it is worth asking again. `*ticket` starts as null and is kept from call to
+    /// call; after `READY` it is null again. One caller at a time per ticket.
+    pub acquire: Option<
+        unsafe extern "C" fn(
+            pool: *const PoolHandle,
+            waker: *const WakerHandle,
+            ticket: *mut *mut c_void,
+            out: *mut RawBuffer,
+        ) -> i32,
+    >,
+    /// Gives up waiting.
+    pub drop_ticket: Option<unsafe extern "C" fn(ticket: *mut c_void)>,
+    /// Adds an owner to the block behind `buffer`, which must not have been released yet. Each owner
+    /// releases once.
+    pub share: Option<unsafe extern "C" fn(buffer: *const RawBuffer)>,
+}
+
+/// An opened stream or sink: a table and the state that it works on.
+#[repr(C)]
+#[derive(Debug, Clone, Copy)]
+pub struct RawHandle {
+    /// A [`SourceVTable`] or [`SinkVTable`], as the [`Export`] says.
+    pub vtable: *const c_void,
+    /// Passed to every operation. The handle owns one reference to it.
+    pub state: *mut c_void,
+}
+
+/// A stream that the other side produces.
+///
+/// `poll_batch` has one caller at a time; `cancel`, `retain` and `release` may be called from any
+/// thread at any time.
+#[repr(C)]
+#[derive(Debug)]
+pub struct SourceVTable {
+    /// The table's size and version.
+    pub header: Header,
+    /// What the items are.
+    pub item: TypeDesc,
+    /// Adds a reference to the state.
+    pub retain: Option<unsafe extern "C" fn(state: *mut c_void)>,
+    /// Drops a reference to the state. Never blocks, never joins a thread.
+    pub release: Option<unsafe extern "C" fn(state: *mut c_void)>,
+    /// Moves up to `cap` items to `out` and says in `n` how many. Items count whatever the status is.
+    /// `READY` comes with at least one item.
+    pub poll_batch: Option<
+        unsafe extern "C" fn(
+            state: *mut c_void,
+            cx: *const PollContext,
+            out: *mut c_void,
+            cap: usize,
+            n: *mut usize,
+        ) -> i32,
+    >,
+    /// Asks the other side to end. Idempotent, never blocks.
+    pub cancel: Option<unsafe extern "C" fn(state: *mut c_void)>,
+    /// After `ERROR` or `PANICKED`: what happened, valid until the state is released.
+    pub last_error: Option<unsafe extern "C" fn(state: *mut c_void, out: *mut ErrorRecord)>,
+}
+
+/// A sink that the other side consumes.
+///
+/// `send_batch` and `poll_close` have one caller at a time; the rest as for [`SourceVTable`].
+#[repr(C)]
+#[derive(Debug)]
+pub struct SinkVTable {
+    /// The table's size and version.
+    pub header: Header,
+    /// What the items are.
+    pub item: TypeDesc,
+    /// What the function returns.
+    pub result: TypeDesc,
+    /// Adds a reference to the state.
+    pub retain: Option<unsafe extern "C" fn(state: *mut c_void)>,
+    /// Drops a reference to the state. Never blocks, never joins a thread.
+    pub release: Option<unsafe extern "C" fn(state: *mut c_void)>,
+    /// Takes up to `count` items and says in `n` how many it took: they are the other side's now.
+    /// `READY`: all. `PENDING`: wait for the waker, then offer the rest again. Terminal: the function
+    /// has ended and takes no more.
+    pub send_batch: Option<
+        unsafe extern "C" fn(
+            state: *mut c_void,
+            cx: *const PollContext,
+            items: *const c_void,
+            count: usize,
+            n: *mut usize,
+        ) -> i32,
+    >,
+    /// Ends the input and waits for the function. `DONE`: its result is in `result`.
+    pub poll_close: Option<
+        unsafe extern "C" fn(
+            state: *mut c_void,
+            cx: *const PollContext,
+            result: *mut c_void,
+        ) -> i32,
+    >,
+    /// Asks the other side to end. Idempotent, never blocks.
+    pub cancel: Option<unsafe extern "C" fn(state: *mut c_void)>,
+    /// After `ERROR` or `PANICKED`: what happened, valid until the state is released.
+    pub last_error: Option<unsafe extern "C" fn(state: *mut c_void, out: *mut ErrorRecord)>,
+}
+
+/// How to open a stream or sink. Zero means the default everywhere.
+#[repr(C)]
+#[derive(Debug)]
+pub struct OpenOptions {
+    /// Bytes in this struct.
+    pub struct_size: u32,
+    /// 0.
+    pub flags: u32,
+    /// Items that may be under way between the two sides.
+    pub capacity: u64,
+    /// Bytes of stack for the function.
+    pub stack_size: u64,
+    /// Where byte streams take their blocks from. Borrowed: retain it to keep it. Null for streams
+    /// that carry no bytes.
+    pub pool: *const PoolHandle,
+}
+
+/// One argument of an opened function, borrowed for the call.
+#[repr(C)]
+#[derive(Debug)]
+pub struct Arg {
+    /// What it is.
+    pub ty: TypeDesc,
+    /// The value; for [`KIND_BYTES`] a [`Slice`].
+    pub value: *const c_void,
+}
+
+/// One stream or sink that a library offers. Everything in it lives as long as the library.
+#[repr(C)]
+#[derive(Debug)]
+pub struct Export {
+    /// UTF-8.
+    pub name: Slice,
+    /// One of the `EXPORT_` constants.
+    pub kind: u32,
+    /// Entries in `args`.
+    pub arg_count: u32,
+    /// What the arguments are.
+    pub args: *const TypeDesc,
+    /// What the items are.
+    pub item: TypeDesc,
+    /// What the function returns (of sinks).
+    pub result: TypeDesc,
+    /// Makes a handle: `READY`, or `ERROR` with a description that lives as long as the library.
+    pub open: Option<
+        unsafe extern "C" fn(
+            options: *const OpenOptions,
+            args: *const Arg,
+            arg_count: usize,
+            out: *mut RawHandle,
+            error: *mut ErrorRecord,
+        ) -> i32,
+    >,
+}
+
+/// All that a library offers. Everything in it lives as long as the library.
+#[repr(C)]
+#[derive(Debug)]
+pub struct Exports {
+    /// The table's size and version.
+    pub header: Header,
+    /// Entries in `entries`.
+    pub count: usize,
+    /// The streams and sinks.
+    pub entries: *const Export,
+    /// Entries in `layout`.
+    pub layout_count: usize,
+    /// The other side's [`LAYOUT`].
+    pub layout: *const u32,
+}
+
+macro_rules! layout {
+    ($($ty:ident { $($field:ident),* $(,)? })*) => {
+        /// Size, alignment and field offsets of every struct above, in order. The Zig half computes
+        /// the same list from its own declarations; [`Library::open`](crate::Library::open) compares them.
+        pub const LAYOUT: &[u32] = &[$(
+            size_of::<$ty>() as u32,
+            align_of::<$ty>() as u32,
+            $(offset_of!($ty, $field) as u32,)*
+        )*];
+
+        /// What the entries of [`LAYOUT`] are, for a message when they differ.
+        pub const LAYOUT_NAMES: &[&str] = &[$(
+            concat!(stringify!($ty), " (size)"),
+            concat!(stringify!($ty), " (alignment)"),
+            $(concat!(stringify!($ty), ".", stringify!($field)),)*
+        )*];
+    };
+}
+
+layout! {
+    Header { struct_size, abi_major, abi_minor, features }
+    TypeDesc { kind, align, size }
+    Slice { ptr, len }
+    ErrorRecord { domain, code, name, message, function }
+    WakerHandle { vtable }
+    WakerVTable { header, retain, release, wake }
+    PollContext { struct_size, reserved, waker }
+    RawBuffer { ptr, len, cap, align, release, ctx }
+    PoolHandle { vtable, block_size }
+    PoolVTable { header, retain, release, acquire, drop_ticket, share }
+    RawHandle { vtable, state }
+    SourceVTable { header, item, retain, release, poll_batch, cancel, last_error }
+    SinkVTable { header, item, result, retain, release, send_batch, poll_close, cancel, last_error }
+    OpenOptions { struct_size, flags, capacity, stack_size, pool }
+    Arg { ty, value }
+    Export { name, kind, arg_count, args, item, result, open }
+    Exports { header, count, entries, layout_count, layout }
+}
+
+/// The layout on a 64-bit machine, spelled out: a change here is a change of the ABI.
+#[cfg(target_pointer_width = "64")]
+const _: () = {
+    assert!(size_of::<Header>() == 16);
+    assert!(size_of::<TypeDesc>() == 16);
+    assert!(size_of::<Slice>() == 16);
+    assert!(size_of::<ErrorRecord>() == 56);
+    assert!(size_of::<WakerVTable>() == 40);
+    assert!(size_of::<PollContext>() == 16);
+    assert!(size_of::<RawBuffer>() == 48);
+    assert!(size_of::<PoolVTable>() == 56);
+    assert!(size_of::<RawHandle>() == 16);
+    assert!(size_of::<SourceVTable>() == 72);
+    assert!(size_of::<SinkVTable>() == 96);
+    assert!(size_of::<OpenOptions>() == 32);
+    assert!(size_of::<Arg>() == 24);
+    assert!(size_of::<Export>() == 72);
+    assert!(size_of::<Exports>() == 48);
+};

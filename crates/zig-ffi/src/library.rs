@@ -1,0 +1,288 @@
+//! What a Zig library offers, looked up by name and checked by type.
+
+use std::ptr;
+
+use ziggurat_core::BufferPool;
+
+use crate::abi::{
+    self, Arg, ErrorRecord, Export, Exports, LAYOUT, LAYOUT_NAMES, OpenOptions, RawHandle, Slice,
+    TypeDesc,
+};
+use crate::error::{OpenError, ProtocolError};
+use crate::plain::Plain;
+use crate::pool::HostPool;
+use crate::source::checked_table;
+use crate::{RawSink, RawSource};
+
+/// Arguments of a Zig function, in order. Values are copied in.
+///
+/// ```
+/// let mut args = ziggurat_zig_ffi::Args::new();
+/// args.push_bytes(b"/etc/hosts");
+/// args.push(42_u64);
+/// assert_eq!(args.len(), 2);
+/// ```
+#[derive(Debug, Clone, Default)]
+pub struct Args {
+    /// Type, and where the value starts in `values` (bytes: how long it is as well).
+    entries: Vec<(TypeDesc, usize, usize)>,
+    /// The values, each at a multiple of 16 bytes.
+    values: Vec<u128>,
+}
+
+impl Args {
+    /// No arguments.
+    pub const fn new() -> Self {
+        Args { entries: Vec::new(), values: Vec::new() }
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Adds a plain value, for a Zig parameter of the same type.
+    ///
+    /// # Panics
+    ///
+    /// Panics when `T` is aligned to more than 16 bytes.
+    pub fn push<T: Plain>(&mut self, value: T) {
+        assert!(align_of::<T>() <= align_of::<u128>(), "arguments are aligned to 16 bytes at most");
+        // SAFETY: the value is readable for its size; its padding, if any, is only copied.
+        let start = unsafe { self.store(ptr::from_ref(&value).cast(), size_of::<T>()) };
+        self.entries.push((TypeDesc::of::<T>(), start, size_of::<T>()));
+    }
+
+    /// Adds bytes, for a Zig parameter of type `[]const u8`.
+    pub fn push_bytes(&mut self, bytes: &[u8]) {
+        // SAFETY: a slice is readable for its length.
+        let start = unsafe { self.store(bytes.as_ptr(), bytes.len()) };
+        self.entries.push((TypeDesc::BYTES, start, bytes.len()));
+    }
+
+    /// # Safety
+    ///
+    /// `from` must be valid for reading `len` bytes.
+    unsafe fn store(&mut self, from: *const u8, len: usize) -> usize {
+        let start = self.values.len();
+        self.values.resize(start + len.div_ceil(size_of::<u128>()), 0);
+        // SAFETY: just made room for `len` bytes; the two do not overlap.
+        unsafe { ptr::copy_nonoverlapping(from, self.values.as_mut_ptr().add(start).cast(), len) };
+        start
+    }
+
+    /// Calls `f` with the C view.
+    fn with_raw<R>(&self, f: impl FnOnce(&[Arg]) -> R) -> R {
+        let base = self.values.as_ptr();
+        // SAFETY: `start` was the length of `values` when the value was stored, so it is in bounds.
+        let at = |start: usize| unsafe { base.add(start) };
+        let slices: Vec<Slice> = self
+            .entries
+            .iter()
+            .map(|&(_, start, len)| Slice { ptr: at(start).cast(), len })
+            .collect();
+        let raw: Vec<Arg> = self
+            .entries
+            .iter()
+            .zip(&slices)
+            .map(|(&(ty, start, _), slice)| Arg {
+                ty,
+                value: match ty.kind {
+                    abi::KIND_BYTES => ptr::from_ref(slice).cast(),
+                    _ => at(start).cast(),
+                },
+            })
+            .collect();
+        f(&raw)
+    }
+}
+
+/// How to open a stream or sink.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// Items that may be under way between the two sides; `None` for the other side's default.
+    pub capacity: Option<usize>,
+    /// Bytes of stack for the function; `None` for the other side's default.
+    pub stack_size: Option<usize>,
+    /// Where a byte stream takes its blocks from.
+    pub pool: Option<BufferPool>,
+}
+
+/// The streams and sinks that a Zig library offers. It is a pointer to a static table.
+#[derive(Debug, Clone, Copy)]
+pub struct Library {
+    exports: &'static Exports,
+}
+
+impl Library {
+    /// Checks a table of exports: its version, its size, and that both languages agree about the
+    /// layout of every struct.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError`] says which of these did not hold.
+    ///
+    /// # Safety
+    ///
+    /// `exports` must be null or point to an [`Exports`] (at least its header, and as many bytes as
+    /// that says), which with everything it points to is readable for the rest of the program, and
+    /// whose functions keep their contracts.
+    pub unsafe fn open(exports: *const Exports) -> Result<Library, OpenError> {
+        // SAFETY: passed on.
+        let exports = unsafe { checked_table(exports, "table of exports") }?;
+        if exports.entries.is_null() && exports.count > 0 {
+            return Err(OpenError::Null("list of exports"));
+        }
+        if exports.layout.is_null() {
+            return Err(OpenError::Null("layout"));
+        }
+        // SAFETY: not null; readable for as long as it says.
+        let theirs = unsafe { std::slice::from_raw_parts(exports.layout, exports.layout_count) };
+        for (i, (&ours, &field)) in LAYOUT.iter().zip(LAYOUT_NAMES).enumerate() {
+            let theirs = theirs.get(i).copied().unwrap_or(0);
+            if ours != theirs {
+                return Err(OpenError::Layout { field, ours, theirs });
+            }
+        }
+        Ok(Library { exports })
+    }
+
+    /// The names of all that there is.
+    pub fn names(&self) -> impl Iterator<Item = &'static str> {
+        self.entries().iter().map(name_of)
+    }
+
+    fn entries(&self) -> &'static [Export] {
+        if self.exports.count == 0 {
+            return &[];
+        }
+        // SAFETY: checked not to be null; readable for the rest of the program (`open`).
+        unsafe { std::slice::from_raw_parts(self.exports.entries, self.exports.count) }
+    }
+
+    fn find(&self, name: &str, kind: u32) -> Result<&'static Export, OpenError> {
+        self.entries().iter().find(|e| e.kind == kind && name_of(e) == name).ok_or_else(|| {
+            let list: Vec<_> = self.names().collect();
+            OpenError::UnknownExport {
+                kind: if kind == abi::EXPORT_SINK { "sink" } else { "stream" },
+                name: name.into(),
+                available: list.join(", ").into(),
+            }
+        })
+    }
+
+    /// Opens a stream.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError`]: there is none of that name, an argument or the items are of another type, or
+    /// the other side could not make its state.
+    pub fn source(
+        &self,
+        name: &str,
+        args: &Args,
+        options: &Options,
+        item: TypeDesc,
+    ) -> Result<RawSource, OpenError> {
+        let export = self.find(name, abi::EXPORT_SOURCE)?;
+        if export.item != item {
+            return Err(OpenError::ItemType { expected: item, found: export.item });
+        }
+        let handle = open(export, args, options)?;
+        // SAFETY: the library's functions keep their contracts (`open`).
+        unsafe { RawSource::from_raw(handle, item) }
+    }
+
+    /// Opens a sink.
+    ///
+    /// # Errors
+    ///
+    /// As for [`source`](Self::source), and when the result is of another type.
+    pub fn sink(
+        &self,
+        name: &str,
+        args: &Args,
+        options: &Options,
+        item: TypeDesc,
+        result: TypeDesc,
+    ) -> Result<RawSink, OpenError> {
+        let export = self.find(name, abi::EXPORT_SINK)?;
+        if export.item != item {
+            return Err(OpenError::ItemType { expected: item, found: export.item });
+        }
+        if export.result != result {
+            return Err(OpenError::ResultType { expected: result, found: export.result });
+        }
+        let handle = open(export, args, options)?;
+        // SAFETY: the library's functions keep their contracts (`open`).
+        unsafe { RawSink::from_raw(handle, item, result) }
+    }
+}
+
+fn name_of(export: &'static Export) -> &'static str {
+    let Slice { ptr, len } = export.name;
+    if ptr.is_null() {
+        return "";
+    }
+    // SAFETY: readable for the rest of the program (`Library::open`).
+    std::str::from_utf8(unsafe { std::slice::from_raw_parts(ptr, len) }).unwrap_or("")
+}
+
+fn open(export: &'static Export, args: &Args, options: &Options) -> Result<RawHandle, OpenError> {
+    let open = export.open.ok_or(OpenError::Null("`open` function"))?;
+    check_args(export, args)?;
+    let pool = options.pool.clone().map(HostPool::new);
+    let raw_options = OpenOptions {
+        struct_size: size_of::<OpenOptions>() as u32,
+        flags: 0,
+        capacity: options.capacity.unwrap_or(0) as u64,
+        stack_size: options.stack_size.unwrap_or(0) as u64,
+        pool: pool.as_ref().map_or(ptr::null(), HostPool::as_raw),
+    };
+    let mut handle = RawHandle { vtable: ptr::null(), state: ptr::null_mut() };
+    let mut error = ErrorRecord::EMPTY;
+    let status = args.with_raw(|args| {
+        // SAFETY: everything is borrowed for the call; the argument list was checked above.
+        unsafe {
+            open(&raw const raw_options, args.as_ptr(), args.len(), &raw mut handle, &raw mut error)
+        }
+    });
+    match status {
+        abi::READY => Ok(handle),
+        // SAFETY: the record's texts live as long as the library.
+        abi::ERROR => Err(OpenError::Failed(unsafe { error.to_failure() })),
+        unknown => Err(ProtocolError::UnknownStatus(unknown).into()),
+    }
+}
+
+fn check_args(export: &'static Export, args: &Args) -> Result<(), OpenError> {
+    let expected: &[TypeDesc] = match export.arg_count as usize {
+        0 => &[],
+        _ if export.args.is_null() => return Err(OpenError::Null("list of argument types")),
+        // SAFETY: not null, and readable for the rest of the program (`Library::open`).
+        n => unsafe { std::slice::from_raw_parts(export.args, n) },
+    };
+    if expected.len() != args.len() {
+        return Err(OpenError::ArgCount {
+            name: name_of(export).into(),
+            expected: expected.len(),
+            found: args.len(),
+        });
+    }
+    for (index, (&expected, &(found, ..))) in expected.iter().zip(&args.entries).enumerate() {
+        if expected != found {
+            return Err(OpenError::ArgType {
+                name: name_of(export).into(),
+                index,
+                expected,
+                found,
+            });
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,301 @@
+//! Wakers across the border, both ways, without an allocation per poll.
+
+use std::fmt;
+use std::mem::ManuallyDrop;
+use std::ptr::{self, NonNull};
+use std::sync::Arc;
+use std::task::{Context, RawWaker, RawWakerVTable, Waker};
+
+use crate::abi::{Header, PollContext, WakerHandle, WakerVTable};
+use crate::sync::{AtomicBool, AtomicWaker, Ordering};
+
+/// One task's waker as the other side sees it: one reference-counted handle for the task's whole
+/// life, behind which the executor's waker may change from poll to poll.
+///
+/// A late wake (after the stream was dropped) is harmless: the other side's reference keeps the
+/// handle alive, and nobody is registered behind it.
+pub struct HostWaker {
+    cell: Arc<Cell>,
+    /// The waker that was registered last, to be compared without touching the shared cell.
+    last: Option<Waker>,
+}
+
+/// What is shared with the other side. The handle comes first: its address is the cell's address.
+#[repr(C)]
+struct Cell {
+    handle: WakerHandle,
+    waker: AtomicWaker,
+    /// False once the registered waker was taken by a wake. It is set *before* a waker is registered
+    /// and cleared *after* one was taken, so that `true` means: the last registered waker is in
+    /// place, or was taken by a wake that is about to clear this and then wake it. Either way the
+    /// task that would skip a registration is polled again after any wake it could miss.
+    registered: AtomicBool,
+}
+
+// SAFETY: the handle is a pointer to a static table.
+unsafe impl Send for Cell {}
+// SAFETY: as above; the rest is atomic.
+unsafe impl Sync for Cell {}
+
+static HOST_VTABLE: WakerVTable = WakerVTable {
+    header: Header::of::<WakerVTable>(),
+    retain: Some(retain),
+    release: Some(release),
+    wake: Some(wake),
+};
+
+/// # Safety
+///
+/// `waker` is a live handle of a [`Cell`].
+unsafe extern "C" fn retain(waker: *const WakerHandle) {
+    // SAFETY: the address of a cell in an `Arc` that the caller has a reference to.
+    unsafe { Arc::increment_strong_count(waker.cast::<Cell>()) }
+}
+
+/// # Safety
+///
+/// As for [`retain`], and the caller gives up one reference.
+unsafe extern "C" fn release(waker: *const WakerHandle) {
+    // SAFETY: as above.
+    unsafe { Arc::decrement_strong_count(waker.cast::<Cell>()) }
+}
+
+/// # Safety
+///
+/// As for [`retain`].
+unsafe extern "C" fn wake(waker: *const WakerHandle) {
+    // SAFETY: the caller's reference keeps the cell alive for the call.
+    let cell = unsafe { &*waker.cast::<Cell>() };
+    // Take, clear, wake: see `Cell::registered`. Release: pairs with the load in `register`.
+    let taken = cell.waker.take();
+    cell.registered.store(false, Ordering::Release);
+    if let Some(waker) = taken {
+        waker.wake();
+    }
+}
+
+impl Default for HostWaker {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl HostWaker {
+    /// A handle that nobody is registered behind.
+    pub fn new() -> Self {
+        let cell = Arc::new(Cell {
+            handle: WakerHandle { vtable: &raw const HOST_VTABLE },
+            waker: AtomicWaker::new(),
+            registered: AtomicBool::new(false),
+        });
+        HostWaker { cell, last: None }
+    }
+
+    /// Makes a wake reach the task of `cx`, and returns what the other side's poll gets to see.
+    ///
+    /// Call it before each poll: registering comes before checking.
+    pub fn register(&mut self, cx: &mut Context<'_>) -> PollContext {
+        let waker = cx.waker();
+        let registered = self.cell.registered.load(Ordering::Acquire)
+            && self.last.as_ref().is_some_and(|last| last.will_wake(waker));
+        if !registered {
+            self.register_slow(waker);
+        }
+        PollContext {
+            struct_size: size_of::<PollContext>() as u32,
+            reserved: 0,
+            waker: &raw const self.cell.handle,
+        }
+    }
+
+    #[cold]
+    fn register_slow(&mut self, waker: &Waker) {
+        if !self.last.as_ref().is_some_and(|last| last.will_wake(waker)) {
+            self.last = Some(waker.clone());
+        }
+        // Relaxed: the registration that follows is what a wake synchronises with.
+        self.cell.registered.store(true, Ordering::Relaxed);
+        self.cell.waker.register(waker);
+    }
+
+    /// References to the handle, this one included.
+    pub fn references(&self) -> usize {
+        Arc::strong_count(&self.cell)
+    }
+}
+
+impl fmt::Debug for HostWaker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HostWaker").field("references", &self.references()).finish_non_exhaustive()
+    }
+}
+
+/// A waker that the other side implements, as a reference-counted value.
+pub(crate) struct ForeignWaker(NonNull<WakerHandle>);
+
+impl ForeignWaker {
+    /// Adds a reference to a borrowed handle, or returns `None` when it cannot be used.
+    ///
+    /// # Safety
+    ///
+    /// If the handle and its table are not null they are valid, and the table's functions keep the
+    /// contract of [`WakerVTable`].
+    pub(crate) unsafe fn retained(handle: *const WakerHandle) -> Option<ForeignWaker> {
+        let handle = NonNull::new(handle.cast_mut())?;
+        // SAFETY: valid, says the caller.
+        let vtable = unsafe { handle.as_ref().vtable.as_ref() }?;
+        vtable.release?;
+        vtable.wake?;
+        // SAFETY: a valid table's function on its own handle.
+        unsafe { vtable.retain?(handle.as_ptr()) };
+        Some(ForeignWaker(handle))
+    }
+
+    /// As a waker for Rust futures. No allocation: the handle is the waker's data.
+    pub(crate) fn into_waker(self) -> Waker {
+        let data = ManuallyDrop::new(self).0.as_ptr().cast_const().cast();
+        // SAFETY: the table below keeps the contract of `RawWakerVTable`: each waker owns one
+        // reference, and the other side's functions may be called from any thread.
+        unsafe { Waker::from_raw(RawWaker::new(data, &FOREIGN)) }
+    }
+
+    fn vtable(&self) -> &WakerVTable {
+        // SAFETY: checked and valid since `retained`.
+        unsafe { &*self.0.as_ref().vtable }
+    }
+}
+
+impl Drop for ForeignWaker {
+    fn drop(&mut self) {
+        if let Some(release) = self.vtable().release {
+            // SAFETY: this value owns one reference.
+            unsafe { release(self.0.as_ptr()) }
+        }
+    }
+}
+
+static FOREIGN: RawWakerVTable = RawWakerVTable::new(
+    |data| {
+        let borrowed = borrow(data);
+        if let Some(retain) = borrowed.vtable().retain {
+            // SAFETY: the cloned waker holds a reference.
+            unsafe { retain(borrowed.0.as_ptr()) }
+        }
+        RawWaker::new(data, &FOREIGN)
+    },
+    |data| {
+        foreign_wake(&borrow(data));
+        drop(ManuallyDrop::into_inner(borrow(data)));
+    },
+    |data| foreign_wake(&borrow(data)),
+    |data| drop(ManuallyDrop::into_inner(borrow(data))),
+);
+
+/// The waker behind a `RawWaker`'s data, still owned by that `RawWaker`.
+fn borrow(data: *const ()) -> ManuallyDrop<ForeignWaker> {
+    // SAFETY: the data of wakers with the table `FOREIGN` is a handle that was not null.
+    ManuallyDrop::new(ForeignWaker(unsafe { NonNull::new_unchecked(data.cast_mut().cast()) }))
+}
+
+fn foreign_wake(waker: &ForeignWaker) {
+    if let Some(wake) = waker.vtable().wake {
+        // SAFETY: the waker holds a reference.
+        unsafe { wake(waker.0.as_ptr()) }
+    }
+}
+
+/// A handle as the other side sees it, for tests.
+impl HostWaker {
+    #[doc(hidden)]
+    pub fn handle(&self) -> *const WakerHandle {
+        ptr::from_ref(&*self.cell).cast()
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use futures::task::{ArcWake, waker};
+    use std::sync::atomic::AtomicUsize;
+
+    struct Count(AtomicUsize);
+    impl ArcWake for Count {
+        fn wake_by_ref(this: &Arc<Self>) {
+            this.0.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    fn counter() -> (Arc<Count>, Waker) {
+        let count = Arc::new(Count(AtomicUsize::new(0)));
+        (count.clone(), waker(count))
+    }
+
+    fn count(c: &Count) -> usize {
+        c.0.load(Ordering::SeqCst)
+    }
+
+    #[test]
+    fn a_wake_reaches_the_last_registered_task_once() {
+        let mut host = HostWaker::new();
+        let ((first, first_waker), (second, second_waker)) = (counter(), counter());
+        let handle = host.register(&mut Context::from_waker(&first_waker)).waker;
+        host.register(&mut Context::from_waker(&second_waker));
+        // SAFETY: `host` is alive.
+        unsafe { wake(handle) };
+        // SAFETY: as above.
+        unsafe { wake(handle) };
+        assert_eq!((count(&first), count(&second)), (0, 1));
+        host.register(&mut Context::from_waker(&second_waker));
+        // SAFETY: as above.
+        unsafe { wake(handle) };
+        assert_eq!(count(&second), 2);
+    }
+
+    #[test]
+    fn polling_again_with_the_same_waker_clones_nothing() {
+        let mut host = HostWaker::new();
+        let (count, waker) = counter();
+        host.register(&mut Context::from_waker(&waker));
+        let before = Arc::strong_count(&count);
+        for _ in 0..100 {
+            host.register(&mut Context::from_waker(&waker));
+        }
+        assert_eq!(Arc::strong_count(&count), before);
+    }
+
+    #[test]
+    fn a_late_wake_is_harmless_and_the_handle_is_freed_with_its_last_reference() {
+        let mut host = HostWaker::new();
+        let (c, waker) = counter();
+        let handle = host.register(&mut Context::from_waker(&waker)).waker;
+        // SAFETY: alive; the reference is given back below.
+        unsafe { retain(handle) };
+        assert_eq!(host.references(), 2);
+        drop(host);
+        drop(waker);
+        // SAFETY: our reference keeps it alive.
+        unsafe { wake(handle) };
+        assert_eq!(count(&c), 1);
+        // SAFETY: the last reference.
+        unsafe { release(handle) };
+        assert_eq!(Arc::strong_count(&c), 1);
+    }
+
+    #[test]
+    fn a_foreign_waker_is_reference_counted() {
+        let mut host = HostWaker::new();
+        let (c, task) = counter();
+        let handle = host.register(&mut Context::from_waker(&task)).waker;
+        // SAFETY: a host handle is as good a foreign one as any.
+        let foreign = unsafe { ForeignWaker::retained(handle) }.unwrap().into_waker();
+        let clone = foreign.clone();
+        assert_eq!(host.references(), 3);
+        assert!(clone.will_wake(&foreign));
+        clone.wake();
+        foreign.wake_by_ref();
+        drop(foreign);
+        assert_eq!((host.references(), count(&c)), (1, 1));
+        // SAFETY: null is allowed.
+        assert!(unsafe { ForeignWaker::retained(ptr::null()) }.is_none());
+    }
+}
