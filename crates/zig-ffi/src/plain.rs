@@ -14,10 +14,10 @@ use ziggurat_core::RawBuffer;
 /// It is implemented for all such types; there is nothing to implement by hand.
 ///
 /// ```
-/// use bytemuck::{AnyBitPattern, Zeroable};
+/// use bytemuck::AnyBitPattern;
 ///
 /// #[repr(C)]
-/// #[derive(Clone, Copy, Zeroable, AnyBitPattern)]
+/// #[derive(Clone, Copy, AnyBitPattern)]
 /// struct Sample { time_ns: u64, value: f32 }
 ///
 /// fn crosses_the_border<T: ziggurat_zig_ffi::Plain>() {}
@@ -96,7 +96,7 @@ mod tests {
     use super::*;
 
     #[repr(C)]
-    #[derive(Clone, Copy, bytemuck::Zeroable, bytemuck::AnyBitPattern)]
+    #[derive(Clone, Copy, bytemuck::AnyBitPattern)]
     struct Pair(u32, f32);
 
     #[test]
