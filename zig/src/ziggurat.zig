@@ -1,17 +1,64 @@
-//! The Zig half of Ziggurat (stub).
-const std = @import("std");
+//! The Zig half of Ziggurat: Zig code as Rust streams and sinks.
+//!
+//! Write ordinary, blocking-looking code against `std.Io`, and say what you offer:
+//!
+//! ```zig
+//! const std = @import("std");
+//! const ziggurat = @import("ziggurat");
+//!
+//! /// Every line of a file, without its newline.
+//! fn lines(io: std.Io, out: *ziggurat.Out([]const u8), path: []const u8) !void {
+//!     const file = try std.Io.Dir.cwd().openFile(io, path, .{});
+//!     defer file.close(io);
+//!     var buffer: [64 * 1024]u8 = undefined;
+//!     var reader = file.reader(io, &buffer);
+//!     while (try reader.interface.takeDelimiter('\n')) |line| try out.send(line);
+//! }
+//!
+//! pub const exports = ziggurat.exports(.{
+//!     .lines = ziggurat.source(lines),
+//! });
+//! ```
 
-pub fn panicHandler(message: []const u8, _: ?usize) noreturn {
-    _ = message;
-    std.process.abort();
+const std = @import("std");
+const builtin = @import("builtin");
+
+/// The Zig release that this package is written for.
+pub const zig_version = "0.17.1";
+
+comptime {
+    if (!std.mem.eql(u8, builtin.zig_version_string, zig_version)) @compileError(
+        "ziggurat needs Zig " ++ zig_version ++ ", and this is Zig " ++ builtin.zig_version_string,
+    );
+    _ = @import("probe_stack.zig");
 }
 
-pub fn exportLibrary(comptime user: type, comptime symbol: []const u8) void {
-    _ = user;
-    const Local = struct {
-        fn exports() callconv(.c) ?*const anyopaque {
-            return null;
-        }
-    };
-    @export(&Local.exports, .{ .name = symbol });
+pub const abi = @import("abi.zig");
+pub const Buffer = @import("buffer.zig").Buffer;
+pub const Context = poll_source.Context;
+pub const In = @import("in.zig").In;
+pub const Out = @import("out.zig").Out;
+pub const Poll = poll_source.Poll;
+pub const Waker = poll_source.Waker;
+pub const exports = exports_mod.exports;
+pub const sink = exports_mod.sink;
+pub const source = exports_mod.source;
+
+/// For the generated root file.
+pub const exportLibrary = exports_mod.exportLibrary;
+/// For the generated root file.
+pub const panicHandler = @import("panic.zig").panicHandler;
+
+const exports_mod = @import("exports.zig");
+const poll_source = @import("poll_source.zig");
+
+test {
+    _ = @import("abi.zig");
+    _ = @import("buffer.zig");
+    _ = @import("failure.zig");
+    _ = @import("handoff.zig");
+    _ = @import("poller.zig");
+    _ = @import("ring.zig");
+    _ = @import("shape.zig");
+    _ = @import("types.zig");
 }

@@ -1,0 +1,139 @@
+//! Items between a function on a thread and the side that polls: a ring and two places to wait.
+
+const std = @import("std");
+const Io = std.Io;
+const abi = @import("abi.zig");
+const Poller = @import("poller.zig").Poller;
+const Ring = @import("ring.zig").Ring;
+const Runner = @import("runner.zig").Runner;
+
+/// Items under way unless the opener says otherwise.
+pub fn defaultCapacity(comptime T: type) usize {
+    return std.math.clamp(16 * 1024 / @max(1, @sizeOf(T)), 4, 1024);
+}
+
+/// The function's side may wait (`runner`), the other side may be polled (`poller`). Which of the two
+/// produces is up to the owner; each direction uses its own half of the methods.
+pub fn Handoff(comptime T: type) type {
+    return struct {
+        const Self = @This();
+
+        ring: Ring(T),
+        runner: *Runner,
+        poller: Poller = .{},
+        /// The producer will push no more.
+        ended: std.atomic.Value(bool) = .init(false),
+        /// The consumer will pop no more.
+        refused: std.atomic.Value(bool) = .init(false),
+
+        pub fn init(gpa: std.mem.Allocator, capacity: usize, runner: *Runner) error{OutOfMemory}!Self {
+            return .{ .ring = try .init(gpa, capacity), .runner = runner };
+        }
+
+        pub fn deinit(h: *Self, gpa: std.mem.Allocator) void {
+            h.ring.deinit(gpa);
+            h.poller.deinit();
+        }
+
+        // The function's side.
+
+        /// Returns once every item is in the ring; waits for room.
+        pub inline fn send(h: *Self, items: []const T) Io.Cancelable!void {
+            try h.runner.checkCancel();
+            const n = h.ring.push(items);
+            h.poller.notify();
+            if (n < items.len) try h.sendRest(items[n..]);
+        }
+
+        fn sendRest(h: *Self, items: []const T) Io.Cancelable!void {
+            @branchHint(.unlikely);
+            var rest = items;
+            while (rest.len > 0) {
+                try h.runner.wait(&h.ring, hasRoom);
+                rest = rest[h.ring.push(rest)..];
+                h.poller.notify();
+            }
+        }
+
+        /// Returns the next items, at least one, or none at the end; waits for them.
+        pub inline fn receive(h: *Self, out: []T) Io.Cancelable!usize {
+            try h.runner.checkCancel();
+            while (true) {
+                const n = h.ring.pop(out);
+                if (n > 0) {
+                    h.poller.notify();
+                    return n;
+                }
+                if (h.ended.load(.acquire) and h.ring.isEmpty()) return 0;
+                try h.runner.wait(h, hasItemOrEnd);
+            }
+        }
+
+        /// The function has returned.
+        pub fn finish(h: *Self) void {
+            h.ended.store(true, .seq_cst);
+            h.refused.store(true, .seq_cst);
+            h.poller.notify();
+        }
+
+        fn hasRoom(ring: *Ring(T)) bool {
+            return !ring.isFull();
+        }
+
+        fn hasItemOrEnd(h: *Self) bool {
+            return !h.ring.isEmpty() or h.ended.load(.seq_cst);
+        }
+
+        // The polled side.
+
+        /// Moves items to `out`. None, and `null`: pending, and the waker is left.
+        pub fn pollReceive(h: *Self, cx: *const abi.PollContext, out: []T) ?usize {
+            if (h.popAndUnpark(out)) |n| return n;
+            h.poller.park(cx);
+            const n = h.popAndUnpark(out) orelse return null;
+            h.poller.unpark();
+            return n;
+        }
+
+        fn popAndUnpark(h: *Self, out: []T) ?usize {
+            // Before the ring is found empty: what was pushed before the end is then seen.
+            const ended = h.ended.load(.seq_cst);
+            const n = h.ring.pop(out);
+            if (n == 0) return if (ended) 0 else null;
+            h.runner.unpark();
+            return n;
+        }
+
+        /// Moves `items` into the ring. Fewer than all: the waker is left, unless it is `refused`.
+        pub fn pollSend(h: *Self, cx: *const abi.PollContext, items: []const T) usize {
+            var n = h.pushAndUnpark(items);
+            if (n == items.len or h.refused.load(.seq_cst)) return n;
+            h.poller.park(cx);
+            n += h.pushAndUnpark(items[n..]);
+            if (n == items.len or h.refused.load(.seq_cst)) h.poller.unpark();
+            return n;
+        }
+
+        fn pushAndUnpark(h: *Self, items: []const T) usize {
+            if (h.refused.load(.seq_cst)) return 0;
+            const n = h.ring.push(items);
+            if (n > 0) h.runner.unpark();
+            return n;
+        }
+
+        /// No more items come from the polled side.
+        pub fn end(h: *Self) void {
+            if (h.ended.swap(true, .seq_cst)) return;
+            h.runner.unpark();
+        }
+
+        /// Whether the function has returned; if not, the waker is left.
+        pub fn pollFinished(h: *Self, cx: *const abi.PollContext) bool {
+            if (h.refused.load(.seq_cst)) return true;
+            h.poller.park(cx);
+            if (!h.refused.load(.seq_cst)) return false;
+            h.poller.unpark();
+            return true;
+        }
+    };
+}

@@ -1,0 +1,114 @@
+//! Where a sink takes what it consumes.
+
+const std = @import("std");
+const Io = std.Io;
+const types = @import("types.zig");
+const Buffer = @import("buffer.zig").Buffer;
+const Failure = @import("failure.zig").Failure;
+const Handoff = @import("handoff.zig").Handoff;
+
+/// The input of a sink whose items are `T`: any plain type, or `[]const u8` for runs of bytes.
+///
+/// It belongs to the function it was passed to: one task at a time uses it.
+pub fn In(comptime T: type) type {
+    return if (types.isBytes(T)) ByteIn else ItemIn(T);
+}
+
+fn ItemIn(comptime T: type) type {
+    return struct {
+        const Self = @This();
+        pub const Item = T;
+
+        handoff: *Handoff(T),
+        failure: *Failure,
+
+        /// The next item, or `null` at the end; waits for it.
+        pub inline fn next(in: *Self) Io.Cancelable!?T {
+            var item: [1]T = undefined;
+            return if (try in.handoff.receive(&item) == 1) item[0] else null;
+        }
+
+        /// The next items, as many as there are and fit, or none at the end; waits for the first.
+        pub fn nextMany(in: *Self, items: []T) Io.Cancelable![]T {
+            return items[0..try in.handoff.receive(items)];
+        }
+
+        /// Gives the error that the function is about to return a message:
+        /// `return in.fail(error.BadMagic, "record {d} is not one", .{n});`
+        pub fn fail(in: *Self, err: anytype, comptime fmt: []const u8, args: anytype) @TypeOf(err) {
+            in.failure.say(fmt, args);
+            return err;
+        }
+    };
+}
+
+/// The input of a sink of bytes.
+const ByteIn = struct {
+    pub const Item = []const u8;
+
+    handoff: *Handoff(Buffer),
+    failure: *Failure,
+    /// What `next` or the reader is at.
+    current: Buffer = .empty,
+    /// The part of `current` that the reader has not yet passed on.
+    rest: []const u8 = &.{},
+    interface: Io.Reader = .{ .vtable = &reader_vtable, .buffer = &.{}, .seek = 0, .end = 0 },
+    /// Why the reader failed.
+    err: ?Io.Cancelable = null,
+
+    pub fn deinit(in: *ByteIn) void {
+        in.current.deinit();
+        std.heap.c_allocator.free(in.interface.buffer);
+        in.* = undefined;
+    }
+
+    /// The next item, or `null` at the end; waits for it. No copy: it is valid until the next call.
+    pub fn next(in: *ByteIn) Io.Cancelable!?[]const u8 {
+        in.current.deinit();
+        in.current = .empty;
+        in.current = try in.nextBuffer() orelse return null;
+        return in.current.slice();
+    }
+
+    /// The next item as a buffer that is the caller's to keep, to hand on, or to `deinit`.
+    pub fn nextBuffer(in: *ByteIn) Io.Cancelable!?Buffer {
+        var item: [1]Buffer = undefined;
+        return if (try in.handoff.receive(&item) == 1) item[0] else null;
+    }
+
+    /// A `std.Io.Reader` of all the bytes, whatever items they come in. `stream` passes them on without
+    /// a copy; what asks for contiguous bytes goes through a buffer of `reader_buffer_len` bytes.
+    ///
+    /// It fails with `error.ReadFailed`; a function that returns that ends as if it had returned what
+    /// was behind it (`error.Canceled`).
+    pub fn reader(in: *ByteIn) error{OutOfMemory}!*Io.Reader {
+        if (in.interface.buffer.len == 0) {
+            in.interface.buffer = try std.heap.c_allocator.alloc(u8, reader_buffer_len);
+        }
+        return &in.interface;
+    }
+
+    /// Bytes that can be peeked or taken in one piece.
+    pub const reader_buffer_len = 64 * 1024;
+
+    /// As for other inputs: `return in.fail(error.BadMagic, "not a PNG", .{});`
+    pub fn fail(in: *ByteIn, err: anytype, comptime fmt: []const u8, args: anytype) @TypeOf(err) {
+        in.failure.say(fmt, args);
+        return err;
+    }
+
+    const reader_vtable: Io.Reader.VTable = .{ .stream = &stream };
+
+    fn stream(r: *Io.Reader, w: *Io.Writer, limit: Io.Limit) Io.Reader.StreamError!usize {
+        const in: *ByteIn = @alignCast(@fieldParentPtr("interface", r));
+        while (in.rest.len == 0) {
+            in.rest = in.next() catch |err| {
+                in.err = err;
+                return error.ReadFailed;
+            } orelse return error.EndOfStream;
+        }
+        const n = try w.write(limit.sliceConst(in.rest));
+        in.rest = in.rest[n..];
+        return n;
+    }
+};

@@ -1,0 +1,29 @@
+//! The signal that interrupts a system call of a cancelled function.
+//!
+//! `std.Io.Threaded` sends SIGIO to the thread. Its default action ends the process, so a handler that
+//! does nothing takes its place, once, unless the program already has a handler of its own.
+
+const std = @import("std");
+const posix = std.posix;
+
+var prepared: std.atomic.Value(bool) = .init(false);
+
+pub fn prepare() void {
+    if (posix.Sigaction == void) return;
+    if (!@hasField(posix.SIG, "IO")) return;
+    if (prepared.load(.acquire)) return;
+    var current: posix.Sigaction = undefined;
+    posix.sigaction(.IO, null, &current);
+    if (current.handler.handler == posix.SIG.DFL) {
+        const nothing: posix.Sigaction = .{
+            .handler = .{ .handler = doNothing },
+            .mask = posix.sigemptyset(),
+            // Without SA_RESTART: the call has to come back.
+            .flags = 0,
+        };
+        posix.sigaction(.IO, &nothing, null);
+    }
+    prepared.store(true, .release);
+}
+
+fn doNothing(_: posix.SIG) callconv(.c) void {}

@@ -1,0 +1,32 @@
+//! What a Zig panic does in a Rust program: it says what happened and where, and aborts. It never
+//! unwinds into Rust.
+
+const std = @import("std");
+const builtin = @import("builtin");
+
+/// The exported function that runs on this thread.
+pub threadlocal var current_function: []const u8 = "";
+
+/// For `pub const panic = std.debug.FullPanic(ziggurat.panicHandler);` in the root file. std's own
+/// handler prints a stack trace, for which release builds compile a DWARF reader: much slower.
+pub fn panicHandler(message: []const u8, first_trace_addr: ?usize) noreturn {
+    @branchHint(.cold);
+    var buffer: [1024]u8 = undefined;
+    const address = first_trace_addr orelse @returnAddress();
+    const text = if (current_function.len > 0)
+        std.fmt.bufPrint(&buffer, "ziggurat: panic in the Zig function `{s}` at 0x{x}: {s}\n", .{ current_function, address, message })
+    else
+        std.fmt.bufPrint(&buffer, "ziggurat: panic in Zig at 0x{x}: {s}\n", .{ address, message });
+    write(text catch message);
+    std.c.abort();
+}
+
+/// Straight to standard error: nothing that a panicking program might hold a lock of.
+fn write(text: []const u8) void {
+    var rest = text;
+    while (rest.len > 0) {
+        const n = std.c.write(2, rest.ptr, rest.len);
+        if (n <= 0) return;
+        rest = rest[@intCast(n)..];
+    }
+}

@@ -1,0 +1,194 @@
+//! A source that is a hand-written state machine: a struct with a `poll`.
+
+const std = @import("std");
+const abi = @import("abi.zig");
+const shape = @import("shape.zig");
+const types = @import("types.zig");
+const Buffer = @import("buffer.zig").Buffer;
+const Failure = @import("failure.zig").Failure;
+
+/// What a state machine's `poll` returns. Items that were written to `out` count whatever follows.
+pub const Poll = union(enum) {
+    /// This many items (at least one) are in `out`, and more may follow at once.
+    ready: usize,
+    /// None for now. `cx.waker()` was kept, and will be woken.
+    pending,
+    /// This many last items are in `out`.
+    done: usize,
+    /// The end, by an error.
+    failed: anyerror,
+};
+
+/// What a poll brings along.
+pub const Context = struct {
+    raw: *const abi.PollContext,
+    failure: *Failure,
+
+    /// Wakes the task that polls. Borrowed: `retain` it to keep it beyond this poll.
+    pub fn waker(cx: *const Context) Waker {
+        return .{ .handle = cx.raw.waker };
+    }
+
+    /// `return cx.fail(error.BadMagic, "{s} is not a PNG", .{path});`
+    pub fn fail(cx: *Context, err: anyerror, comptime fmt: []const u8, args: anytype) Poll {
+        cx.failure.say(fmt, args);
+        return .{ .failed = err };
+    }
+};
+
+/// Makes a task be polled again. A handle of the host's, reference-counted; any thread may use it.
+pub const Waker = struct {
+    handle: *const abi.WakerHandle,
+
+    /// Adds a reference, for keeping the waker. `release` drops it.
+    pub fn retain(w: Waker) Waker {
+        w.handle.vtable.retain(w.handle);
+        return w;
+    }
+
+    pub fn release(w: Waker) void {
+        w.handle.vtable.release(w.handle);
+    }
+
+    /// Harmless when the task is gone.
+    pub fn wake(w: Waker) void {
+        w.handle.vtable.wake(w.handle);
+    }
+
+    pub fn eql(a: Waker, b: Waker) bool {
+        return a.handle == b.handle;
+    }
+};
+
+const want =
+    \\
+    \\    pub const Item = …;
+    \\    pub fn init(args…) !Self              (or without `!`)
+    \\    pub fn poll(self: *Self, cx: *ziggurat.Context, out: []Item) ziggurat.Poll
+    \\    pub fn deinit(self: *Self) void       (may be missing)
+    \\    pub fn cancel(self: *Self) void       (may be missing; any thread)
+;
+
+pub fn PollSource(comptime name: []const u8, comptime Machine: type) type {
+    inline for (.{ "Item", "init", "poll" }) |decl| {
+        if (!@hasDecl(Machine, decl)) @compileError("ziggurat: `" ++ name ++ "` (" ++ @typeName(Machine) ++
+            ") cannot be a source: it has no `" ++ decl ++ "`\n    wanted:" ++ want);
+    }
+    const Wire = types.Wire(Machine.Item);
+    const Poll_ = fn (*Machine, *Context, []Wire) Poll;
+    if (@TypeOf(Machine.poll) != Poll_) @compileError("ziggurat: `" ++ name ++ "` cannot be a source: its `poll` is\n    " ++
+        @typeName(@TypeOf(Machine.poll)) ++ "\n    where wanted:\n    " ++ @typeName(Poll_));
+
+    return struct {
+        const Self = @This();
+        const init_info = @typeInfo(@TypeOf(Machine.init)).@"fn";
+        const Params = shape.ParamsFrom(init_info.param_types);
+
+        pub const item_desc = types.desc(Machine.Item);
+        pub const result_desc = types.desc(void);
+        pub const param_descs = shape.describeParams(Params);
+        pub const kind = abi.export_kind.source;
+
+        references: std.atomic.Value(u32) = .init(1),
+        machine: Machine,
+        failure: Failure = .{},
+        params: Params,
+        /// How it ended, once it has.
+        outcome: ?i32 = null,
+
+        pub fn open(
+            _: *const abi.OpenOptions,
+            args: [*]const abi.Arg,
+            arg_count: usize,
+            handle: *abi.RawHandle,
+            err: *abi.ErrorRecord,
+        ) callconv(.c) i32 {
+            const self = create(args[0..arg_count]) catch |e| {
+                err.* = Failure.static(abi.domain.function, e, "");
+                return abi.status.failed;
+            };
+            handle.* = .{ .vtable = &vtable, .state = self };
+            return abi.status.ready;
+        }
+
+        fn create(args: []const abi.Arg) anyerror!*Self {
+            const gpa = std.heap.c_allocator;
+            const self = try gpa.create(Self);
+            errdefer gpa.destroy(self);
+            const copied = try shape.readParams(Params, gpa, args);
+            errdefer shape.freeParams(Params, gpa, copied);
+            const made = @call(.auto, Machine.init, copied);
+            const machine: Machine = if (@typeInfo(@TypeOf(made)) == .error_union) try made else made;
+            self.* = .{ .machine = machine, .params = copied };
+            return self;
+        }
+
+        fn destroy(self: *Self) void {
+            const gpa = std.heap.c_allocator;
+            if (@hasDecl(Machine, "deinit")) self.machine.deinit();
+            shape.freeParams(Params, gpa, self.params);
+            self.failure.deinit();
+            gpa.destroy(self);
+        }
+
+        pub const vtable: abi.SourceVTable = .{
+            .header = .of(abi.SourceVTable),
+            .item = item_desc,
+            .retain = &retain,
+            .release = &release,
+            .poll_batch = &pollBatch,
+            .cancel = &cancel,
+            .last_error = &lastError,
+        };
+
+        fn of(ptr: *anyopaque) *Self {
+            return @ptrCast(@alignCast(ptr));
+        }
+
+        fn retain(ptr: *anyopaque) callconv(.c) void {
+            _ = of(ptr).references.fetchAdd(1, .monotonic);
+        }
+
+        fn release(ptr: *anyopaque) callconv(.c) void {
+            const self = of(ptr);
+            if (self.references.fetchSub(1, .acq_rel) == 1) self.destroy();
+        }
+
+        fn pollBatch(
+            ptr: *anyopaque,
+            cx: *const abi.PollContext,
+            out: *anyopaque,
+            cap: usize,
+            n: *usize,
+        ) callconv(.c) i32 {
+            const self = of(ptr);
+            n.* = 0;
+            if (self.outcome) |outcome| return outcome;
+            var context: Context = .{ .raw = cx, .failure = &self.failure };
+            switch (self.machine.poll(&context, @as([*]Wire, @ptrCast(@alignCast(out)))[0..cap])) {
+                .ready => |count| {
+                    n.* = count;
+                    return abi.status.ready;
+                },
+                .pending => return abi.status.pending,
+                .done => |count| {
+                    n.* = count;
+                    self.outcome = abi.status.done;
+                },
+                .failed => |err| {
+                    self.failure.err = err;
+                    self.outcome = if (err == error.Canceled) abi.status.canceled else abi.status.failed;
+                },
+            }
+            return self.outcome.?;
+        }
+
+        fn cancel(ptr: *anyopaque) callconv(.c) void {
+            if (@hasDecl(Machine, "cancel")) of(ptr).machine.cancel();
+        }
+
+        fn lastError(ptr: *anyopaque, out: *abi.ErrorRecord) callconv(.c) void {
+            out.* = of(ptr).failure.record(name);
+        }
+    };
+}

@@ -1,0 +1,241 @@
+//! Runs one function on a thread of its own, against `std.Io.Threaded`.
+//!
+//! This is how a function runs; what it is (a source, a sink) is none of this file's business. The
+//! owner embeds a `Runner`, starts it, and is told by `Callbacks` when to run and when the thread has
+//! let go of everything.
+
+const std = @import("std");
+const builtin = @import("builtin");
+const Io = std.Io;
+const assert = std.debug.assert;
+const exit_hook = @import("exit_hook.zig");
+const interrupt = @import("interrupt.zig");
+const panic = @import("panic.zig");
+
+/// Stack of the function's thread unless the opener says otherwise. It is reserved, not committed.
+pub const default_stack_size = 2 * 1024 * 1024;
+
+pub const Runner = struct {
+    threaded: Io.Threaded = .init_single_threaded,
+    /// Set by the starter, which may still be on its way while the thread runs already.
+    future: std.atomic.Value(?*Io.AnyFuture) = .init(null),
+    /// What the thread does, and whether it should end.
+    mode: std.atomic.Value(Mode) = .init(.idle),
+    /// Counts wakes of the thread; the thread sleeps on it while `parked`.
+    epoch: std.atomic.Value(u32) = .init(0),
+    /// Who frees `future`.
+    canceler: std.atomic.Value(Canceler) = .init(.unknown),
+    callbacks: *const Callbacks,
+
+    pub const Callbacks = struct {
+        /// The exported name.
+        name: []const u8,
+        /// The function's body. Runs once, on the thread.
+        run: *const fn (*Runner, Io) void,
+        /// Adds a reference to the owner.
+        retain: *const fn (*Runner) void,
+        /// Drops a reference to the owner; the last one frees it, this runner included.
+        release: *const fn (*Runner) void,
+    };
+
+    const Mode = enum(u32) {
+        /// Not started.
+        idle,
+        running,
+        /// The function waits for the other side (and for nothing else).
+        parked,
+        /// To end, and whatever it next asks of a hand-off says so. No cancelation is under way in
+        /// `threaded`.
+        canceled_here,
+        /// To end, and `threaded` delivers it, so that a sleep or a system call ends as well.
+        canceled_by_io,
+        /// The function has returned.
+        finished,
+    };
+
+    const Canceler = enum(u32) {
+        /// The function has not ended; or a canceler is at work.
+        unknown,
+        /// The function ended uncancelled (by `threaded`), so that its thread frees the future.
+        none,
+        /// A canceler has freed the future.
+        done,
+    };
+
+    pub fn init(callbacks: *const Callbacks, stack_size: u64) Runner {
+        var r: Runner = .{ .callbacks = callbacks };
+        // From the state without signal handlers, and with what `Threaded.init` would set.
+        r.threaded.allocator = std.heap.c_allocator;
+        r.threaded.stack_size = if (stack_size == 0) default_stack_size else @intCast(stack_size);
+        r.threaded.concurrent_limit = .unlimited;
+        r.threaded.async_limit = .limited(asyncLimit());
+        if (@hasField(@TypeOf(r.threaded.environ.process_environ.block), "slice")) {
+            r.threaded.environ.process_environ.block.slice = std.mem.span(std.c.environ);
+            r.threaded.environ_initialized = false;
+        }
+        return r;
+    }
+
+    pub fn started(r: *const Runner) bool {
+        return r.mode.load(.monotonic) != .idle;
+    }
+
+    /// Starts the thread. A second call does nothing.
+    pub fn start(r: *Runner) error{ThreadUnavailable}!void {
+        if (r.mode.cmpxchgStrong(.idle, .running, .acq_rel, .acquire)) |_| return;
+        errdefer r.mode.store(.finished, .release);
+        if (!exit_hook.available or !exit_hook.prepare()) return error.ThreadUnavailable;
+        interrupt.prepare();
+        r.callbacks.retain(r);
+        errdefer r.callbacks.release(r);
+        const io = r.threaded.io();
+        const context: *Runner = r;
+        const future = io.vtable.concurrent(
+            io.userdata,
+            0,
+            .@"1",
+            std.mem.asBytes(&context),
+            .of(*Runner),
+            &threadMain,
+        ) catch return error.ThreadUnavailable;
+        r.future.store(future, .release);
+    }
+
+    fn threadMain(context: *const anyopaque, _: *anyopaque) void {
+        const r = @as(*const *Runner, @ptrCast(@alignCast(context))).*;
+        // From here on `threadExit` is certain to be called, after `threaded` has let go of this thread.
+        exit_hook.arm(r);
+        panic.current_function = r.callbacks.name;
+        r.callbacks.run(r, r.threaded.io());
+        panic.current_function = "";
+        if (r.mode.swap(.finished, .acq_rel) != .canceled_by_io) {
+            r.canceler.store(.none, .release);
+        }
+    }
+
+    /// The thread's last act, when `threaded` no longer knows it.
+    pub fn threadExit(r: *Runner) void {
+        const io = r.threaded.io();
+        while (true) switch (r.canceler.load(.acquire)) {
+            // The canceler is about to see that the function has ended.
+            .unknown => io.futexWaitUncancelable(Canceler, &r.canceler.raw, .unknown),
+            // The future is done, so this doesn't wait.
+            .none => break io.vtable.await(io.userdata, r.startedFuture(), &.{}, .@"1"),
+            .done => break,
+        };
+        // Ends and joins the threads of whatever the function left running concurrently.
+        r.threaded.deinit();
+        r.callbacks.release(r);
+    }
+
+    /// Asks the function to end. Idempotent, from any thread, never blocks.
+    pub fn cancel(r: *Runner) void {
+        while (true) switch (r.mode.load(.seq_cst)) {
+            .idle => if (r.swapMode(.idle, .canceled_here)) return,
+            .parked => if (r.swapMode(.parked, .canceled_here)) return r.wakeThread(),
+            .running => if (r.swapMode(.running, .canceled_by_io)) return r.startCanceler(),
+            .canceled_here, .canceled_by_io, .finished => return,
+        };
+    }
+
+    /// `Io`'s own cancelation waits for the function to end, so it gets a thread of its own.
+    fn startCanceler(r: *Runner) void {
+        r.callbacks.retain(r);
+        const thread = std.Thread.spawn(.{ .stack_size = 128 * 1024 }, cancelAndRelease, .{r}) catch {
+            // Without one, the function ends when it next asks something of a hand-off. If it has
+            // ended meanwhile, its `threadExit` waits for a canceler: be one, for a done future.
+            if (!r.swapMode(.canceled_by_io, .canceled_here)) r.releaseFuture();
+            r.callbacks.release(r);
+            return;
+        };
+        thread.detach();
+    }
+
+    fn cancelAndRelease(r: *Runner) void {
+        r.releaseFuture();
+        r.callbacks.release(r);
+    }
+
+    fn releaseFuture(r: *Runner) void {
+        const io = r.threaded.io();
+        io.vtable.cancel(io.userdata, r.startedFuture(), &.{}, .@"1");
+        r.canceler.store(.done, .release);
+        io.futexWake(Canceler, &r.canceler.raw, 1);
+    }
+
+    fn startedFuture(r: *Runner) *Io.AnyFuture {
+        while (true) {
+            if (r.future.load(.acquire)) |future| return future;
+            // The starter is between `concurrent` and the next line.
+            std.Thread.yield() catch {};
+        }
+    }
+
+    /// Function side: waits until `ready(context)`, or until it is cancelled. Returns at once when it is.
+    pub fn wait(r: *Runner, context: anytype, comptime ready: fn (@TypeOf(context)) bool) Io.Cancelable!void {
+        const io = r.threaded.io();
+        for (0..spins) |_| {
+            if (ready(context)) return;
+            std.atomic.spinLoopHint();
+        }
+        while (true) {
+            const seen = r.epoch.load(.seq_cst);
+            if (!r.swapMode(.running, .parked)) return r.deliver();
+            if (!ready(context)) io.futexWaitUncancelable(u32, &r.epoch.raw, seen);
+            // Whoever woke us has made it `running` already, or `canceled_here`.
+            if (!r.swapMode(.parked, .running) and r.mode.load(.acquire) != .running) return r.deliver();
+            if (ready(context)) return;
+        }
+    }
+
+    /// Function side: returns `error.Canceled` once it is cancelled.
+    pub inline fn checkCancel(r: *Runner) Io.Cancelable!void {
+        switch (r.mode.load(.monotonic)) {
+            .canceled_here, .canceled_by_io => return r.deliver(),
+            else => {},
+        }
+    }
+
+    /// A function is told once, so that its `defer`s are not interrupted again: once told here, it
+    /// isn't told by `Io` as well, whose own cancelation may be on its way.
+    fn deliver(r: *Runner) Io.Cancelable {
+        @branchHint(.cold);
+        _ = r.threaded.io().swapCancelProtection(.blocked);
+        return error.Canceled;
+    }
+
+    /// Other side, after it changed what the thread waits for.
+    pub inline fn unpark(r: *Runner) void {
+        if (r.mode.load(.seq_cst) == .parked) r.unparkSlow();
+    }
+
+    fn unparkSlow(r: *Runner) void {
+        @branchHint(.cold);
+        if (r.swapMode(.parked, .running)) r.wakeThread();
+    }
+
+    fn wakeThread(r: *Runner) void {
+        _ = r.epoch.fetchAdd(1, .seq_cst);
+        r.threaded.io().futexWake(u32, &r.epoch.raw, 1);
+    }
+
+    fn swapMode(r: *Runner, from: Mode, to: Mode) bool {
+        return r.mode.cmpxchgStrong(from, to, .seq_cst, .seq_cst) == null;
+    }
+};
+
+/// How often a thread looks again before it goes to sleep.
+const spins = 100;
+
+/// As `Threaded.init` chooses it; the processors are counted once.
+fn asyncLimit() usize {
+    const cpus = struct {
+        var count: std.atomic.Value(usize) = .init(0);
+    };
+    var n = cpus.count.load(.monotonic);
+    if (n == 0) {
+        n = @max(1, std.Thread.getCpuCount() catch 1);
+        cpus.count.store(n, .monotonic);
+    }
+    return n - 1;
+}

@@ -1,0 +1,141 @@
+//! Reads the shape of a user's function: what it consumes, produces, takes and returns.
+
+const std = @import("std");
+const abi = @import("abi.zig");
+const types = @import("types.zig");
+const In = @import("in.zig").In;
+const Out = @import("out.zig").Out;
+
+/// What `ziggurat.source` and `ziggurat.sink` want of a function.
+pub const Role = enum {
+    source,
+    sink,
+
+    fn Port(comptime role: Role, comptime T: type) type {
+        return switch (role) {
+            .source => Out(T),
+            .sink => In(T),
+        };
+    }
+
+    fn want(role: Role) []const u8 {
+        return switch (role) {
+            .source => "fn (io: std.Io, out: *ziggurat.Out(T), args…) !void",
+            .sink => "fn (io: std.Io, in: *ziggurat.In(T), args…) !R",
+        };
+    }
+};
+
+/// The shape of `function`, or a compile error that names both signatures.
+pub fn Shape(comptime role: Role, comptime name: []const u8, comptime function: anytype) type {
+    const Function = @TypeOf(function);
+    const info = switch (@typeInfo(Function)) {
+        .@"fn" => |f| f,
+        else => mismatch(role, name, Function, "it is not a function"),
+    };
+    if (info.is_generic) mismatch(role, name, Function, "it is generic");
+    if (info.param_types.len < 2 or info.param_types[0].? != std.Io)
+        mismatch(role, name, Function, "its first parameter is not `std.Io`");
+    const Port_ = switch (@typeInfo(info.param_types[1].?)) {
+        .pointer => |p| if (p.size == .one) p.child else void,
+        else => void,
+    };
+    if (Port_ == void or !hasItem(Port_) or Port_ != role.Port(Port_.Item))
+        mismatch(role, name, Function, "its second parameter is not the one for this role");
+    const Return = info.return_type.?;
+    const Payload = switch (@typeInfo(Return)) {
+        .error_union => |u| u.payload,
+        else => Return,
+    };
+    if (role == .source and Payload != void) mismatch(role, name, Function, "it returns a value");
+    return struct {
+        pub const Item = Port_.Item;
+        pub const Port = Port_;
+        pub const Result = Payload;
+        pub const Params = ParamsFrom(info.param_types[2..]);
+
+        pub fn call(io: std.Io, port: *Port, params: Params) anyerror!Result {
+            return @call(.auto, function, .{ io, port } ++ params);
+        }
+    };
+}
+
+fn hasItem(comptime T: type) bool {
+    return switch (@typeInfo(T)) {
+        .@"struct" => @hasDecl(T, "Item"),
+        else => false,
+    };
+}
+
+fn mismatch(comptime role: Role, comptime name: []const u8, comptime Found: type, comptime why: []const u8) noreturn {
+    @compileError("ziggurat: `" ++ name ++ "` cannot be a " ++ @tagName(role) ++ ": " ++ why ++
+        "\n    wanted: " ++ role.want() ++ "\n    found:  " ++ @typeName(Found));
+}
+
+/// A function's further parameters: a tuple, how it is described, and how it is copied in.
+pub fn ParamsFrom(comptime param_types: []const ?type) type {
+    var list: [param_types.len]type = undefined;
+    for (&list, param_types) |*slot, T| slot.* = T.?;
+    return @Tuple(&list);
+}
+
+/// The descriptions of a parameter tuple's types.
+pub fn describeParams(comptime Params: type) [@typeInfo(Params).@"struct".field_types.len]abi.TypeDesc {
+    const field_types = @typeInfo(Params).@"struct".field_types;
+    var table: [field_types.len]abi.TypeDesc = undefined;
+    for (&table, field_types) |*slot, T| slot.* = types.desc(T);
+    return table;
+}
+
+pub const ParamError = error{ OutOfMemory, ArgumentMismatch };
+
+/// Copies the arguments in. `freeParams` frees the copies.
+pub fn readParams(comptime Params: type, gpa: std.mem.Allocator, args: []const abi.Arg) ParamError!Params {
+    const field_types = @typeInfo(Params).@"struct".field_types;
+    if (args.len != field_types.len) return error.ArgumentMismatch;
+    // Rust has checked the types against the same descriptions; a foreign host may not have.
+    inline for (field_types, args[0..field_types.len]) |T, arg| {
+        if (!arg.ty.eql(types.desc(T))) return error.ArgumentMismatch;
+    }
+    var params: Params = undefined;
+    var copied: usize = 0;
+    errdefer inline for (field_types, 0..) |T, i| {
+        if (comptime types.isBytes(T)) if (i < copied) gpa.free(params[i]);
+    };
+    inline for (field_types, 0..) |T, i| {
+        if (comptime types.isBytes(T)) {
+            const slice: *const abi.Slice = @ptrCast(@alignCast(args[i].value));
+            params[i] = try gpa.dupe(u8, slice.get());
+        } else {
+            params[i] = @as(*const T, @ptrCast(@alignCast(args[i].value))).*;
+        }
+        copied = i + 1;
+    }
+    return params;
+}
+
+pub fn freeParams(comptime Params: type, gpa: std.mem.Allocator, params: Params) void {
+    inline for (@typeInfo(Params).@"struct".field_types, 0..) |T, i| {
+        if (comptime types.isBytes(T)) gpa.free(params[i]);
+    }
+}
+
+test "arguments are copied, and freed when one cannot be" {
+    const Params = struct { []const u8, u32, []const u8 };
+    const number: u32 = 7;
+    const first: abi.Slice = .of("one");
+    const second: abi.Slice = .of("two");
+    const args = [_]abi.Arg{
+        .{ .ty = types.desc([]const u8), .value = &first },
+        .{ .ty = types.desc(u32), .value = &number },
+        .{ .ty = types.desc([]const u8), .value = &second },
+    };
+    const Tuple = @Tuple(@typeInfo(Params).@"struct".field_types);
+    const params = try readParams(Tuple, std.testing.allocator, &args);
+    try std.testing.expectEqualStrings("one", params[0]);
+    try std.testing.expectEqual(7, params[1]);
+    freeParams(Tuple, std.testing.allocator, params);
+    try std.testing.expectError(error.ArgumentMismatch, readParams(Tuple, std.testing.allocator, args[0..2]));
+    var failing: std.testing.FailingAllocator = .init(std.testing.allocator, .{ .fail_index = 1 });
+    try std.testing.expectError(error.OutOfMemory, readParams(Tuple, failing.allocator(), &args));
+}

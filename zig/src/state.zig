@@ -1,0 +1,126 @@
+//! What every function on a thread has, whatever it is: references, a runner, a hand-off, and how it
+//! ended.
+
+const std = @import("std");
+const Io = std.Io;
+const abi = @import("abi.zig");
+const handoff_mod = @import("handoff.zig");
+const Buffer = @import("buffer.zig").Buffer;
+const Failure = @import("failure.zig").Failure;
+const Handoff = handoff_mod.Handoff;
+const PoolClient = @import("pool.zig").PoolClient;
+const Runner = @import("runner.zig").Runner;
+
+/// The first field, named `state`, of `Owner`, which is what the host's handle points to. `Owner` has a
+/// `deinit` that frees itself, called after this is gone.
+pub fn State(comptime Owner: type, comptime name: []const u8, comptime Wire: type) type {
+    return struct {
+        const Self = @This();
+
+        references: std.atomic.Value(u32),
+        runner: Runner,
+        handoff: Handoff(Wire),
+        failure: Failure,
+        /// For functions whose items are bytes and that were given one.
+        pool: ?PoolClient,
+        body: *const fn (*Self, Io) void,
+        /// A terminal status, from before `handoff.finish()` on.
+        outcome: i32,
+
+        /// In place: the parts point to each other. On an error nothing is left to free.
+        pub fn init(s: *Self, options: *const abi.OpenOptions, body: *const fn (*Self, Io) void) error{OutOfMemory}!void {
+            const capacity: usize = if (options.capacity == 0)
+                handoff_mod.defaultCapacity(Wire)
+            else
+                std.math.cast(usize, options.capacity) orelse return error.OutOfMemory;
+            s.handoff = try .init(std.heap.c_allocator, capacity, &s.runner);
+            s.references = .init(1);
+            s.runner = .init(&callbacks, options.stack_size);
+            s.failure = .{};
+            s.pool = if (options.pool) |pool| .init(pool, &s.runner) else null;
+            s.body = body;
+            s.outcome = abi.status.canceled;
+        }
+
+        fn destroy(s: *Self) void {
+            if (Wire == Buffer) {
+                var left: [1]Buffer = undefined;
+                while (s.handoff.ring.pop(&left) > 0) left[0].deinit();
+            }
+            if (s.pool) |*pool| pool.deinit();
+            s.handoff.deinit(std.heap.c_allocator);
+            s.failure.deinit();
+            owner(s).deinit();
+        }
+
+        fn owner(s: *Self) *Owner {
+            return @alignCast(@fieldParentPtr("state", s));
+        }
+
+        pub fn of(ptr: *anyopaque) *Self {
+            const o: *Owner = @ptrCast(@alignCast(ptr));
+            return &o.state;
+        }
+
+        pub fn fail(s: *Self, err: anyerror) void {
+            s.outcome = if (err == error.Canceled) abi.status.canceled else abi.status.failed;
+            s.failure.err = err;
+        }
+
+        /// Starts the thread at the first poll. False: there is none, `last_error` says why.
+        pub fn startOnce(s: *Self) bool {
+            if (s.runner.started()) return s.failure.domain != abi.domain.runtime;
+            s.runner.start() catch |err| {
+                s.failure.domain = abi.domain.runtime;
+                s.failure.say("the system has no thread for `{s}`", .{name});
+                s.fail(err);
+                s.handoff.finish();
+                return false;
+            };
+            return true;
+        }
+
+        const callbacks: Runner.Callbacks = .{
+            .name = name,
+            .run = &run,
+            .retain = &retain,
+            .release = &release,
+        };
+
+        fn fromRunner(r: *Runner) *Self {
+            return @alignCast(@fieldParentPtr("runner", r));
+        }
+
+        fn run(r: *Runner, io: Io) void {
+            const s = fromRunner(r);
+            s.body(s, io);
+        }
+
+        fn retain(r: *Runner) void {
+            _ = fromRunner(r).references.fetchAdd(1, .monotonic);
+        }
+
+        fn release(r: *Runner) void {
+            const s = fromRunner(r);
+            if (s.references.fetchSub(1, .acq_rel) == 1) s.destroy();
+        }
+
+        // The vtable's common entries.
+
+        pub fn retainC(ptr: *anyopaque) callconv(.c) void {
+            retain(&of(ptr).runner);
+        }
+
+        pub fn releaseC(ptr: *anyopaque) callconv(.c) void {
+            release(&of(ptr).runner);
+        }
+
+        pub fn cancelC(ptr: *anyopaque) callconv(.c) void {
+            of(ptr).runner.cancel();
+        }
+
+        pub fn lastErrorC(ptr: *anyopaque, out: *abi.ErrorRecord) callconv(.c) void {
+            out.* = of(ptr).failure.record(name);
+        }
+    };
+}
