@@ -126,6 +126,7 @@ pub enum BufferError {
 /// let bytes = bytes::Bytes::from(buffer);
 /// assert_eq!(bytes.as_ptr(), address);
 /// ```
+#[repr(transparent)]
 pub struct Buffer {
     raw: RawBuffer,
 }

@@ -1,0 +1,151 @@
+//! What one crossing delivered, kept until it is taken.
+
+use std::task::{Context, Poll};
+
+use ziggurat_zig_ffi::{Progress, RawSource, ZigError};
+
+/// A source with room for one crossing's items.
+///
+/// The room is initialised once, when it is made, so that a count that claims more than was written
+/// finds old or zero bytes there, never uninitialised ones.
+pub(crate) struct Batches<W> {
+    source: RawSource,
+    items: Box<[W]>,
+    start: usize,
+    end: usize,
+    after: After,
+    /// Items that may still be handed out before this yields to the executor once.
+    budget: usize,
+    full_budget: usize,
+}
+
+/// What comes after the items.
+enum After {
+    More,
+    Error(ZigError),
+    End,
+}
+
+impl<W: Copy> Batches<W> {
+    /// `source`'s items are of type `W`.
+    ///
+    /// # Safety
+    ///
+    /// Any bit pattern that the source may write is a `W`.
+    pub(crate) unsafe fn new(source: RawSource, empty: W, batch: usize, budget: usize) -> Self {
+        let items = vec![empty; batch].into_boxed_slice();
+        let after = After::More;
+        Batches { source, items, start: 0, end: 0, after, budget, full_budget: budget }
+    }
+
+    /// Items that are here already.
+    #[inline]
+    pub(crate) fn buffered(&self) -> &[W] {
+        &self.items[self.start..self.end]
+    }
+
+    /// Takes the next item that is here already.
+    #[inline]
+    pub(crate) fn pop(&mut self) -> Option<W> {
+        if self.start == self.end {
+            return None;
+        }
+        let item = self.items[self.start];
+        self.start += 1;
+        Some(item)
+    }
+
+    /// As `pop`, and leaves `empty` in its place.
+    #[inline]
+    pub(crate) fn replace_next(&mut self, empty: W) -> Option<W> {
+        if self.start == self.end {
+            return None;
+        }
+        let item = std::mem::replace(&mut self.items[self.start], empty);
+        self.start += 1;
+        Some(item)
+    }
+
+    /// Takes all the items that are here already.
+    #[inline]
+    pub(crate) fn pop_all(&mut self) -> &[W] {
+        let items = &self.items[self.start..self.end];
+        self.start = self.end;
+        items
+    }
+
+    /// Waits for items: `true` when there are some, `false` at the end.
+    #[inline]
+    pub(crate) fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<Result<bool, ZigError>> {
+        if self.start < self.end {
+            return Poll::Ready(Ok(true));
+        }
+        self.poll_cross(cx)
+    }
+
+    fn poll_cross(&mut self, cx: &mut Context<'_>) -> Poll<Result<bool, ZigError>> {
+        match self.after {
+            After::More => {}
+            After::End => return Poll::Ready(Ok(false)),
+            After::Error(_) => return Poll::Ready(Err(self.take_error())),
+        }
+        if self.budget == 0 {
+            // A source that is always ready must not starve the executor's other tasks.
+            self.budget = self.full_budget;
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let out = self.items.as_mut_ptr().cast();
+        // SAFETY: `items` has room for `items.len()` items of the source's type (`new`).
+        let (n, progress) = unsafe { self.source.poll_batch(cx, out, self.items.len()) };
+        (self.start, self.end) = (0, n);
+        self.budget = self.budget.saturating_sub(n);
+        match progress {
+            Progress::Ready => {}
+            Progress::Pending => self.budget = self.full_budget,
+            Progress::Ended(None) => self.after = After::End,
+            Progress::Ended(Some(error)) => self.after = After::Error(error),
+        }
+        match &self.after {
+            _ if n > 0 => Poll::Ready(Ok(true)),
+            After::More => Poll::Pending,
+            After::End => Poll::Ready(Ok(false)),
+            After::Error(_) => Poll::Ready(Err(self.take_error())),
+        }
+    }
+
+    #[cold]
+    fn take_error(&mut self) -> ZigError {
+        match std::mem::replace(&mut self.after, After::End) {
+            After::Error(error) => error,
+            After::More | After::End => unreachable!("asked for only when there is one"),
+        }
+    }
+
+    /// Whether the end has been reported, or would be by the next poll.
+    pub(crate) fn is_terminated(&self) -> bool {
+        self.start == self.end && matches!(self.after, After::End)
+    }
+
+    /// As `Stream::size_hint`, an error counting as an item.
+    pub(crate) fn size_hint(&self) -> (usize, Option<usize>) {
+        let here = self.end - self.start;
+        match self.after {
+            After::More => (here, None),
+            After::Error(_) => (here + 1, Some(here + 1)),
+            After::End => (here, Some(here)),
+        }
+    }
+
+    /// Asks the other side to end.
+    pub(crate) fn cancel(&self) {
+        self.source.cancel();
+    }
+
+    /// Ends the stream from this side; what is here already is dropped.
+    pub(crate) fn abort(&mut self) {
+        self.source.cancel();
+        self.start = self.end;
+        self.after = After::End;
+    }
+}

@@ -1,0 +1,299 @@
+//! Rust functions over what a Zig library exports: the macro, the builders, the arguments.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::path::Path;
+use std::sync::OnceLock;
+
+use ziggurat_core::{BufferPool, Growth};
+use ziggurat_zig_ffi::abi::{Exports, TypeDesc};
+use ziggurat_zig_ffi::{Args, Library, OpenError, Options, Plain};
+
+use crate::byte_stream::DEFAULT_BYTE_BATCH;
+use crate::stream::DEFAULT_BATCH;
+use crate::{ZigByteSink, ZigByteStream, ZigSink, ZigStream};
+
+/// Bytes in each block of a byte stream that was given no pool.
+pub const DEFAULT_BLOCK_SIZE: usize = 64 * 1024;
+
+/// Declares Rust functions for the exports of a Zig library that a build script compiled with
+/// `ziggurat-zig-build`.
+///
+/// ```ignore
+/// ziggurat_stream::bind! {
+///     library "pipeline";
+///
+///     /// Every line of a file.
+///     pub fn lines(path: &Path) -> ZigByteStream;
+///     /// The sum of what it is sent.
+///     pub fn sum() -> ZigSink<u64, u64>;
+/// }
+///
+/// let lines = lines("data.txt".as_ref()).capacity(64).open()?;
+/// ```
+///
+/// Each function returns the builder of its type ([`StreamBuilder`], …), which `open()` turns into the
+/// stream or sink. Names, argument types, item and result types are checked against the Zig library
+/// then: a mismatch is an [`OpenError`] that names both sides.
+#[macro_export]
+macro_rules! bind {
+    (
+        library $library:literal;
+        $(
+            $(#[$meta:meta])*
+            $vis:vis fn $name:ident ( $($arg:ident : $ty:ty),* $(,)? ) -> $out:ty;
+        )*
+    ) => {
+        $(
+            $(#[$meta])*
+            $vis fn $name($($arg: $ty),*) -> <$out as $crate::Bind>::Builder {
+                static LIBRARY: $crate::BoundLibrary = $crate::BoundLibrary::new(|| {
+                    unsafe extern "C" {
+                        #[link_name = env!(concat!("ZIGGURAT_EXPORTS_", $library))]
+                        safe fn exports() -> *const $crate::ffi::abi::Exports;
+                    }
+                    exports()
+                });
+                #[allow(unused_mut)]
+                let mut args = $crate::ffi::Args::new();
+                $( $crate::Argument::push_to($arg, &mut args); )*
+                <$out as $crate::Bind>::bind(&LIBRARY, stringify!($name), args)
+            }
+        )*
+    };
+}
+
+/// A type that [`bind!`](crate::bind) can return: a stream or sink with its builder.
+pub trait Bind: Sized {
+    /// What opens it.
+    type Builder;
+
+    #[doc(hidden)]
+    fn bind(library: &'static BoundLibrary, name: &'static str, args: Args) -> Self::Builder;
+}
+
+/// A library's table of exports, checked at its first use. [`bind!`](crate::bind) makes it.
+#[doc(hidden)]
+pub struct BoundLibrary {
+    exports: fn() -> *const Exports,
+    checked: OnceLock<Result<Library, OpenError>>,
+}
+
+impl BoundLibrary {
+    pub const fn new(exports: fn() -> *const Exports) -> Self {
+        BoundLibrary { exports, checked: OnceLock::new() }
+    }
+
+    fn get(&self) -> Result<Library, OpenError> {
+        // SAFETY: the function is the export of a library that `ziggurat-zig-build` compiled together
+        // with the Zig half of Ziggurat, whose tables are static and whose functions keep their
+        // contracts.
+        let open = || unsafe { Library::open((self.exports)()) };
+        self.checked.get_or_init(open).clone()
+    }
+}
+
+impl fmt::Debug for BoundLibrary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BoundLibrary").finish_non_exhaustive()
+    }
+}
+
+/// A value that can be an argument of a bound function.
+///
+/// Byte slices, strings and (on Unix) paths are `[]const u8` in Zig; numbers are themselves; other
+/// plain values go by reference and are the struct itself in Zig.
+pub trait Argument {
+    /// Copies the value to the end of `args`.
+    fn push_to(self, args: &mut Args);
+}
+
+impl Argument for &[u8] {
+    fn push_to(self, args: &mut Args) {
+        args.push_bytes(self);
+    }
+}
+
+impl Argument for &str {
+    fn push_to(self, args: &mut Args) {
+        args.push_bytes(self.as_bytes());
+    }
+}
+
+/// As the operating system's bytes (WTF-8 on Windows, which is what Zig's standard library takes).
+impl Argument for &Path {
+    fn push_to(self, args: &mut Args) {
+        args.push_bytes(self.as_os_str().as_encoded_bytes());
+    }
+}
+
+impl<T: Plain> Argument for &T {
+    fn push_to(self, args: &mut Args) {
+        args.push(*self);
+    }
+}
+
+macro_rules! number_arguments {
+    ($($ty:ty)*) => {$(
+        impl Argument for $ty {
+            fn push_to(self, args: &mut Args) {
+                args.push(self);
+            }
+        }
+    )*};
+}
+
+number_arguments! { u8 u16 u32 u64 u128 usize i8 i16 i32 i64 i128 isize f32 f64 }
+
+/// What all builders know.
+struct Call {
+    library: &'static BoundLibrary,
+    name: &'static str,
+    args: Args,
+    options: Options,
+    batch: usize,
+    block_size: usize,
+}
+
+impl Call {
+    fn new(library: &'static BoundLibrary, name: &'static str, args: Args, batch: usize) -> Self {
+        let options = Options::default();
+        Call { library, name, args, options, batch, block_size: DEFAULT_BLOCK_SIZE }
+    }
+
+    fn check(&self) -> Result<Library, OpenError> {
+        if self.options.capacity == Some(0) {
+            return Err(OpenError::Zero("capacity"));
+        }
+        self.library.get()
+    }
+}
+
+macro_rules! builder {
+    (
+        $(#[$meta:meta])*
+        $builder:ident<$($param:ident),*> -> $target:ty, batch $batch:expr;
+        $open:item
+    ) => {
+        $(#[$meta])*
+        #[must_use = "a builder does nothing until `open` is called"]
+        pub struct $builder<$($param),*> {
+            call: Call,
+            marker: PhantomData<fn() -> ($($param,)*)>,
+        }
+
+        impl<$($param: Plain),*> Bind for $target {
+            type Builder = $builder<$($param),*>;
+
+            fn bind(library: &'static BoundLibrary, name: &'static str, args: Args) -> Self::Builder {
+                $builder { call: Call::new(library, name, args, $batch), marker: PhantomData }
+            }
+        }
+
+        impl<$($param: Plain),*> $builder<$($param),*> {
+            /// Items that may be under way between the two sides; then the producing side waits.
+            pub fn capacity(mut self, items: usize) -> Self {
+                self.call.options.capacity = Some(items);
+                self
+            }
+
+            /// Items that cross the border at once at the most, and that may wait on the Rust side.
+            pub fn batch(mut self, items: usize) -> Self {
+                self.call.batch = items;
+                self
+            }
+
+            /// Stack of the function's thread, in bytes.
+            pub fn stack_size(mut self, bytes: usize) -> Self {
+                self.call.options.stack_size = Some(bytes);
+                self
+            }
+
+            /// Opens it. The function starts at the first poll.
+            ///
+            /// # Errors
+            ///
+            /// [`OpenError`] when the two sides do not fit each other, an option is impossible, or
+            /// there is no memory.
+            $open
+        }
+
+        impl<$($param),*> fmt::Debug for $builder<$($param),*> {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.debug_struct(stringify!($builder))
+                    .field("name", &self.call.name)
+                    .field("options", &self.call.options)
+                    .field("batch", &self.call.batch)
+                    .finish_non_exhaustive()
+            }
+        }
+    };
+}
+
+builder! {
+    /// Opens a [`ZigStream`].
+    StreamBuilder<T> -> ZigStream<T>, batch DEFAULT_BATCH;
+    pub fn open(self) -> Result<ZigStream<T>, OpenError> {
+        let Call { name, args, options, batch, .. } = &self.call;
+        let source = self.call.check()?.source(name, args, options, TypeDesc::of::<T>())?;
+        ZigStream::from_source(source, *batch)
+    }
+}
+
+builder! {
+    /// Opens a [`ZigByteStream`].
+    ByteStreamBuilder<> -> ZigByteStream, batch DEFAULT_BYTE_BATCH;
+    pub fn open(mut self) -> Result<ZigByteStream, OpenError> {
+        let library = self.call.check()?;
+        if self.call.options.pool.is_none() {
+            let builder = BufferPool::builder(self.call.block_size);
+            let blocks = self.call.options.capacity.unwrap_or(8).clamp(1, 8);
+            let pool = builder.blocks(blocks).align(4096).growth(Growth::Unbounded).build()?;
+            self.call.options.pool = Some(pool);
+        }
+        let Call { name, args, options, batch, .. } = &self.call;
+        let source = library.source(name, args, options, TypeDesc::BYTES)?;
+        ZigByteStream::from_source(source, *batch)
+    }
+}
+
+impl ByteStreamBuilder {
+    /// Where the chunks' memory comes from.
+    ///
+    /// With a pool that may not grow, a consumer that keeps all of its blocks and asks for more waits
+    /// until it drops one. Without one, the stream makes itself a pool that grows when the consumer
+    /// keeps what it got; what is under way is bounded by `capacity` either way.
+    pub fn pool(mut self, pool: BufferPool) -> Self {
+        self.call.options.pool = Some(pool);
+        self
+    }
+
+    /// Bytes in each block of the stream's own pool; 64 KiB unless set. A chunk is at most a block,
+    /// unless one `send` was larger.
+    pub fn block_size(mut self, bytes: usize) -> Self {
+        self.call.block_size = bytes;
+        self
+    }
+}
+
+builder! {
+    /// Opens a [`ZigSink`].
+    SinkBuilder<T, R> -> ZigSink<T, R>, batch DEFAULT_BATCH;
+    pub fn open(self) -> Result<ZigSink<T, R>, OpenError> {
+        let Call { name, args, options, batch, .. } = &self.call;
+        let (item, result) = (TypeDesc::of::<T>(), TypeDesc::of::<R>());
+        let sink = self.call.check()?.sink(name, args, options, item, result)?;
+        ZigSink::from_sink(sink, *batch)
+    }
+}
+
+builder! {
+    /// Opens a [`ZigByteSink`].
+    ByteSinkBuilder<R> -> ZigByteSink<R>, batch DEFAULT_BYTE_BATCH;
+    pub fn open(self) -> Result<ZigByteSink<R>, OpenError> {
+        let Call { name, args, options, batch, .. } = &self.call;
+        let (item, result) = (TypeDesc::BYTES, TypeDesc::of::<R>());
+        let sink = self.call.check()?.sink(name, args, options, item, result)?;
+        ZigByteSink::from_sink(sink, *batch)
+    }
+}

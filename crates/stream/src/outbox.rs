@@ -1,0 +1,131 @@
+//! What a sink has accepted and Zig has not yet taken, and the one way across.
+
+use std::task::{Context, Poll, ready};
+
+use ziggurat_zig_ffi::{Plain, Progress, RawSink, ZigError};
+
+/// A raw sink with the items that wait for it. `W` is what the items are on the other side.
+pub(crate) struct Outbox<W, R> {
+    sink: RawSink,
+    items: Vec<W>,
+    batch: usize,
+    state: State<R>,
+}
+
+enum State<R> {
+    Open,
+    /// The function has returned this.
+    Returned(R),
+    /// The function's end has been reported.
+    Ended,
+}
+
+impl<W, R: Plain> Outbox<W, R> {
+    /// # Safety
+    ///
+    /// `sink`'s items are described by `W`, its result by `R`.
+    pub(crate) unsafe fn new(sink: RawSink, batch: usize) -> Self {
+        let items = Vec::with_capacity(batch);
+        Outbox { sink, items, batch, state: State::Open }
+    }
+
+    /// Waits until an item can be accepted.
+    #[inline]
+    pub(crate) fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), ZigError>> {
+        if self.items.len() < self.batch
+            && matches!(self.state, State::Open)
+            && !self.sink.refused()
+        {
+            return Poll::Ready(Ok(()));
+        }
+        self.poll_push(cx, self.batch - 1)
+    }
+
+    pub(crate) fn accept(&mut self, item: W) {
+        self.items.push(item);
+    }
+
+    /// Waits until every item is the other side's.
+    pub(crate) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), ZigError>> {
+        if self.items.is_empty() {
+            return Poll::Ready(Ok(()));
+        }
+        self.poll_push(cx, 0)
+    }
+
+    /// Crosses until at most `left` items are left.
+    fn poll_push(&mut self, cx: &mut Context<'_>, left: usize) -> Poll<Result<(), ZigError>> {
+        if !matches!(self.state, State::Open) || self.sink.refused() {
+            return Poll::Ready(Err(ZigError::Closed));
+        }
+        while self.items.len() > left {
+            let (items, count) = (self.items.as_ptr().cast(), self.items.len());
+            // SAFETY: `count` items of the sink's type (`new`); those that are taken are forgotten here.
+            let (taken, progress) = unsafe { self.sink.send_batch(cx, items, count) };
+            self.items.drain(..taken).for_each(std::mem::forget);
+            match progress {
+                Progress::Ready => {}
+                Progress::Pending if self.items.len() <= left => break,
+                Progress::Pending => return Poll::Pending,
+                Progress::Ended(None) if self.items.is_empty() => break,
+                Progress::Ended(None) => return Poll::Ready(Err(ZigError::Closed)),
+                Progress::Ended(Some(error)) => {
+                    self.state = State::Ended;
+                    return Poll::Ready(Err(error));
+                }
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Hands over what is left, ends the input, and waits for the function. Items that a function
+    /// which returned early did not take stay here.
+    pub(crate) fn poll_finish(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), ZigError>> {
+        match self.state {
+            State::Open => {}
+            State::Returned(_) => return Poll::Ready(Ok(())),
+            State::Ended => return Poll::Ready(Err(ZigError::Closed)),
+        }
+        match ready!(self.poll_flush(cx)) {
+            Ok(()) | Err(ZigError::Closed) => {}
+            Err(error) => return Poll::Ready(Err(error)),
+        }
+        let mut result = R::zeroed();
+        // SAFETY: a value of the sink's result type (`new`), initialised whatever the other side
+        // writes into it, and any bit pattern is an `R`.
+        match unsafe { self.sink.poll_close(cx, (&raw mut result).cast()) } {
+            Progress::Pending | Progress::Ready => Poll::Pending,
+            Progress::Ended(None) => {
+                self.state = State::Returned(result);
+                Poll::Ready(Ok(()))
+            }
+            Progress::Ended(Some(error)) => {
+                self.state = State::Ended;
+                Poll::Ready(Err(error))
+            }
+        }
+    }
+
+    /// What the function returned, once.
+    pub(crate) fn take_result(&mut self) -> Option<R> {
+        match std::mem::replace(&mut self.state, State::Ended) {
+            State::Returned(result) => Some(result),
+            other => {
+                self.state = other;
+                None
+            }
+        }
+    }
+
+    pub(crate) fn unsent(&self) -> &[W] {
+        &self.items
+    }
+
+    pub(crate) fn into_unsent(self) -> Vec<W> {
+        self.items
+    }
+
+    pub(crate) fn cancel(&self) {
+        self.sink.cancel();
+    }
+}

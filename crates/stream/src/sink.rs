@@ -1,0 +1,156 @@
+//! A sink of plain items that Zig consumes.
+
+use std::fmt;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use futures_sink::Sink;
+use ziggurat_zig_ffi::abi::{RawHandle, TypeDesc};
+use ziggurat_zig_ffi::{OpenError, Plain, RawSink, ZigError};
+
+use crate::outbox::Outbox;
+
+/// A Zig function that consumes `T`s, as a [`Sink`]. When the input is closed the function returns an
+/// `R`, which [`close`](Self::close) yields.
+///
+/// Up to `batch` items wait here before they cross together; [`flush`](Sink::poll_flush) hands them
+/// over (it does not wait until the function has taken them from its input).
+///
+/// # When the function ends early
+///
+/// Sending fails with [`ZigError::Closed`] when the function has returned, and with its error when it
+/// failed. Items that it did not take stay in the sink: see [`unsent`](Self::unsent).
+///
+/// # Cancellation
+///
+/// Dropping the sink before it is closed cancels the function; items that it has not taken are dropped.
+#[must_use = "sinks do nothing unless polled"]
+pub struct ZigSink<T, R = ()> {
+    outbox: Outbox<T, R>,
+}
+
+impl<T: Plain, R: Plain> ZigSink<T, R> {
+    /// A sink over a raw handle, of items that cross `batch` at a time.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError`] when the handle's table cannot be used, its items are not `T` or its result is
+    /// not `R`, or `batch` is 0.
+    ///
+    /// # Safety
+    ///
+    /// As for [`RawSink::from_raw`].
+    pub unsafe fn from_raw(handle: RawHandle, batch: usize) -> Result<Self, OpenError> {
+        // SAFETY: passed on.
+        let sink = unsafe { RawSink::from_raw(handle, TypeDesc::of::<T>(), TypeDesc::of::<R>()) }?;
+        Self::from_sink(sink, batch)
+    }
+
+    /// A sink over an opened one.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError`] when its items are not `T` or its result is not `R`, or `batch` is 0.
+    pub fn from_sink(sink: RawSink, batch: usize) -> Result<Self, OpenError> {
+        check(&sink, TypeDesc::of::<T>(), TypeDesc::of::<R>(), batch)?;
+        // SAFETY: just checked.
+        Ok(ZigSink { outbox: unsafe { Outbox::new(sink, batch) } })
+    }
+
+    /// Hands over what is left, ends the input, and waits for what the function returns.
+    ///
+    /// A function that had returned before it took everything is no error here: what it did not take
+    /// is [`unsent`](Self::unsent).
+    ///
+    /// # Errors
+    ///
+    /// The function's error; [`ZigError::Closed`] when its end has been reported before.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses nothing: call it again.
+    pub async fn close(&mut self) -> Result<R, ZigError> {
+        poll_fn(|cx| self.outbox.poll_finish(cx)).await?;
+        self.outbox.take_result().ok_or(ZigError::Closed)
+    }
+
+    /// What the function returned, after the sink was closed through the [`Sink`] trait. Once.
+    pub fn take_result(&mut self) -> Option<R> {
+        self.outbox.take_result()
+    }
+
+    /// Items that wait here, or that the function did not take before it ended.
+    pub fn unsent(&self) -> &[T] {
+        self.outbox.unsent()
+    }
+
+    /// Ends the sink from this side (the function is cancelled unless it has ended) and gives back the
+    /// items that have not crossed.
+    pub fn into_unsent(self) -> Vec<T> {
+        self.outbox.into_unsent()
+    }
+
+    /// Asks the function to end.
+    pub fn cancel(&self) {
+        self.outbox.cancel();
+    }
+}
+
+/// Checks a sink's types, and the batch size.
+pub(crate) fn check(
+    sink: &RawSink,
+    item: TypeDesc,
+    result: TypeDesc,
+    batch: usize,
+) -> Result<(), OpenError> {
+    if batch == 0 {
+        return Err(OpenError::Zero("batch"));
+    }
+    if sink.item() != item {
+        return Err(OpenError::ItemType { expected: item, found: sink.item() });
+    }
+    if sink.result() != result {
+        return Err(OpenError::ResultType { expected: result, found: sink.result() });
+    }
+    Ok(())
+}
+
+impl<T: Plain, R: Plain> Sink<T> for ZigSink<T, R> {
+    type Error = ZigError;
+
+    fn poll_ready(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), ZigError>> {
+        self.outbox.poll_ready(cx)
+    }
+
+    fn start_send(mut self: Pin<&mut Self>, item: T) -> Result<(), ZigError> {
+        self.outbox.accept(item);
+        Ok(())
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), ZigError>> {
+        self.outbox.poll_flush(cx)
+    }
+
+    /// As [`close`](ZigSink::close), but items that were not taken are an error here:
+    /// [`ZigError::Closed`].
+    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), ZigError>> {
+        match self.outbox.poll_finish(cx) {
+            Poll::Ready(Ok(())) if !self.outbox.unsent().is_empty() => {
+                Poll::Ready(Err(ZigError::Closed))
+            }
+            other => other,
+        }
+    }
+}
+
+impl<T, R> Unpin for ZigSink<T, R> {}
+
+impl<T, R> fmt::Debug for ZigSink<T, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ZigSink")
+            .field("item", &std::any::type_name::<T>())
+            .field("result", &std::any::type_name::<R>())
+            .finish_non_exhaustive()
+    }
+}
