@@ -38,6 +38,9 @@ pub const domain = struct {
     pub const runtime: u32 = 1;
 };
 
+/// `OpenOptions.flags`.
+pub const option_spill: u32 = 1;
+
 pub const Header = extern struct {
     struct_size: u32,
     abi_major: u16,

@@ -3,12 +3,14 @@
 const std = @import("std");
 const Io = std.Io;
 const abi = @import("abi.zig");
+const Buffer = @import("buffer.zig").Buffer;
 const Poller = @import("poller.zig").Poller;
 const Ring = @import("ring.zig").Ring;
 const Runner = @import("runner.zig").Runner;
 
 /// Items under way unless the opener says otherwise.
 pub fn defaultCapacity(comptime T: type) usize {
+    if (T == Buffer) return 64;
     return std.math.clamp(16 * 1024 / @max(1, @sizeOf(T)), 4, 1024);
 }
 
@@ -69,6 +71,11 @@ pub fn Handoff(comptime T: type) type {
             }
         }
 
+        /// The other side has taken everything and waits for more.
+        pub fn starved(h: *Self) bool {
+            return h.poller.isParked() and h.ring.isEmpty();
+        }
+
         /// The function has returned.
         pub fn finish(h: *Self) void {
             h.ended.store(true, .seq_cst);
@@ -90,7 +97,11 @@ pub fn Handoff(comptime T: type) type {
         pub fn pollReceive(h: *Self, cx: *const abi.PollContext, out: []T) ?usize {
             if (h.popAndUnpark(out)) |n| return n;
             h.poller.park(cx);
-            const n = h.popAndUnpark(out) orelse return null;
+            const n = h.popAndUnpark(out) orelse {
+                // The function may be waiting for something that only this side's hunger justifies.
+                h.runner.unpark();
+                return null;
+            };
             h.poller.unpark();
             return n;
         }

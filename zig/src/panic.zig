@@ -25,8 +25,14 @@ pub fn panicHandler(message: []const u8, first_trace_addr: ?usize) noreturn {
 fn write(text: []const u8) void {
     var rest = text;
     while (rest.len > 0) {
-        const n = std.c.write(2, rest.ptr, rest.len);
+        const n = if (builtin.os.tag == .windows)
+            _write(2, rest.ptr, @intCast(rest.len))
+        else
+            std.c.write(2, rest.ptr, rest.len);
         if (n <= 0) return;
         rest = rest[@intCast(n)..];
     }
 }
+
+/// The C library's name for it on Windows.
+extern "c" fn _write(fd: c_int, ptr: [*]const u8, len: c_uint) c_int;

@@ -46,6 +46,11 @@ pub const Poller = struct {
         };
     }
 
+    /// The other side: whether the poller waits.
+    pub fn isParked(p: *const Poller) bool {
+        return p.state.load(.seq_cst) == .parked;
+    }
+
     fn replaceWaker(p: *Poller, waker: *const abi.WakerHandle) void {
         @branchHint(.cold);
         // A host may change its handle. Wait for a wake of the old one that is under way: it calls the

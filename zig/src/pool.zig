@@ -3,6 +3,8 @@
 const std = @import("std");
 const Io = std.Io;
 const abi = @import("abi.zig");
+const Buffer = @import("buffer.zig").Buffer;
+const Handoff = @import("handoff.zig").Handoff;
 const Runner = @import("runner.zig").Runner;
 
 /// One function's way to a pool that the host lends.
@@ -10,14 +12,17 @@ pub const PoolClient = struct {
     /// Retained.
     pool: *const abi.PoolHandle,
     runner: *Runner,
+    /// Where the blocks go, if the pool bounds only what is under way to there: when the other side has
+    /// taken everything, keeps it, and wants more, blocks come from the heap instead.
+    spill: ?*Handoff(Buffer),
     /// What the pool knows us by while we wait; null otherwise.
     ticket: ?*anyopaque = null,
     handle: abi.WakerHandle = .{ .vtable = &waker_vtable },
     woken: std.atomic.Value(bool) = .init(false),
 
-    pub fn init(pool: *const abi.PoolHandle, runner: *Runner) PoolClient {
+    pub fn init(pool: *const abi.PoolHandle, runner: *Runner, spill: ?*Handoff(Buffer)) PoolClient {
         pool.vtable.retain(pool);
-        return .{ .pool = pool, .runner = runner };
+        return .{ .pool = pool, .runner = runner, .spill = spill };
     }
 
     pub fn deinit(c: *PoolClient) void {
@@ -32,18 +37,27 @@ pub const PoolClient = struct {
             c.woken.store(false, .seq_cst);
             switch (c.pool.vtable.acquire(c.pool, &c.handle, &c.ticket, &block)) {
                 abi.status.ready => return block,
-                abi.status.pending => c.runner.wait(&c.woken, isSet) catch |err| {
-                    // Lets the pool forget its reference to us.
-                    c.dropTicket();
-                    return err;
+                abi.status.pending => {
+                    // Whatever comes of it, the pool can forget us unless we wait again.
+                    errdefer c.dropTicket();
+                    try c.runner.wait(c, wokenOrStarved);
+                    if (!c.woken.load(.seq_cst)) {
+                        c.dropTicket();
+                        return c.heapBlock();
+                    }
                 },
                 else => return error.OutOfMemory,
             }
         }
     }
 
+    /// Adds an owner to a block.
     pub fn share(c: *PoolClient, block: *const abi.RawBuffer) void {
-        c.pool.vtable.share(block);
+        if (block.release == &HeapBlock.release) HeapBlock.of(block).share() else c.pool.vtable.share(block);
+    }
+
+    fn heapBlock(c: *PoolClient) error{OutOfMemory}!abi.RawBuffer {
+        return HeapBlock.create(c.pool.block_size);
     }
 
     fn dropTicket(c: *PoolClient) void {
@@ -51,8 +65,9 @@ pub const PoolClient = struct {
         c.ticket = null;
     }
 
-    fn isSet(flag: *std.atomic.Value(bool)) bool {
-        return flag.load(.seq_cst);
+    fn wokenOrStarved(c: *PoolClient) bool {
+        if (c.woken.load(.seq_cst)) return true;
+        return if (c.spill) |handoff| handoff.starved() else false;
     }
 
     const waker_vtable: abi.WakerVTable = .{
@@ -80,5 +95,37 @@ pub const PoolClient = struct {
         const c = of(handle);
         c.woken.store(true, .seq_cst);
         c.runner.unpark();
+    }
+};
+
+/// A block from the heap, reference-counted like the pool's.
+const HeapBlock = struct {
+    references: std.atomic.Value(usize),
+    bytes: [*]u8,
+    len: usize,
+
+    const gpa = std.heap.c_allocator;
+
+    fn create(len: usize) error{OutOfMemory}!abi.RawBuffer {
+        const block = try gpa.create(HeapBlock);
+        errdefer gpa.destroy(block);
+        const bytes = try gpa.alloc(u8, len);
+        block.* = .{ .references = .init(1), .bytes = bytes.ptr, .len = len };
+        return .{ .ptr = bytes.ptr, .len = 0, .cap = len, .@"align" = 1, .release = &release, .ctx = block };
+    }
+
+    fn of(raw: *const abi.RawBuffer) *HeapBlock {
+        return @ptrCast(@alignCast(raw.ctx.?));
+    }
+
+    fn share(block: *HeapBlock) void {
+        _ = block.references.fetchAdd(1, .monotonic);
+    }
+
+    fn release(ctx: ?*anyopaque, _: ?[*]u8, _: usize, _: usize) callconv(.c) void {
+        const block: *HeapBlock = @ptrCast(@alignCast(ctx.?));
+        if (block.references.fetchSub(1, .acq_rel) != 1) return;
+        gpa.free(block.bytes[0..block.len]);
+        gpa.destroy(block);
     }
 };

@@ -140,6 +140,7 @@ pub const Runner = struct {
 
     /// `Io`'s own cancelation waits for the function to end, so it gets a thread of its own.
     fn startCanceler(r: *Runner) void {
+        if (!exit_hook.available) unreachable; // nothing runs
         r.callbacks.retain(r);
         const thread = std.Thread.spawn(.{ .stack_size = 128 * 1024 }, cancelAndRelease, .{r}) catch {
             // Without one, the function ends when it next asks something of a hand-off. If it has

@@ -37,7 +37,11 @@ pub fn State(comptime Owner: type, comptime name: []const u8, comptime Wire: typ
             s.references = .init(1);
             s.runner = .init(&callbacks, options.stack_size);
             s.failure = .{};
-            s.pool = if (options.pool) |pool| .init(pool, &s.runner) else null;
+            s.pool = if (Wire == Buffer and options.pool != null) .init(
+                options.pool.?,
+                &s.runner,
+                if (options.flags & abi.option_spill != 0) &s.handoff else null,
+            ) else null;
             s.body = body;
             s.outcome = abi.status.canceled;
         }

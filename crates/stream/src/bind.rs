@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use std::path::Path;
 use std::sync::OnceLock;
 
-use ziggurat_core::{BufferPool, Growth};
+use ziggurat_core::BufferPool;
 use ziggurat_zig_ffi::abi::{Exports, TypeDesc};
 use ziggurat_zig_ffi::{Args, Library, OpenError, Options, Plain};
 
@@ -15,6 +15,8 @@ use crate::{ZigByteSink, ZigByteStream, ZigSink, ZigStream};
 
 /// Bytes in each block of a byte stream that was given no pool.
 pub const DEFAULT_BLOCK_SIZE: usize = 64 * 1024;
+/// Blocks of a byte stream that was given no pool.
+pub const DEFAULT_BLOCKS: usize = 8;
 
 /// Declares Rust functions for the exports of a Zig library that a build script compiled with
 /// `ziggurat-zig-build`.
@@ -247,9 +249,8 @@ builder! {
         let library = self.call.check()?;
         if self.call.options.pool.is_none() {
             let builder = BufferPool::builder(self.call.block_size);
-            let blocks = self.call.options.capacity.unwrap_or(8).clamp(1, 8);
-            let pool = builder.blocks(blocks).align(4096).growth(Growth::Unbounded).build()?;
-            self.call.options.pool = Some(pool);
+            self.call.options.pool = Some(builder.blocks(DEFAULT_BLOCKS).align(4096).build()?);
+            self.call.options.spill = true;
         }
         let Call { name, args, options, batch, .. } = &self.call;
         let source = library.source(name, args, options, TypeDesc::BYTES)?;
@@ -260,9 +261,10 @@ builder! {
 impl ByteStreamBuilder {
     /// Where the chunks' memory comes from.
     ///
-    /// With a pool that may not grow, a consumer that keeps all of its blocks and asks for more waits
-    /// until it drops one. Without one, the stream makes itself a pool that grows when the consumer
-    /// keeps what it got; what is under way is bounded by `capacity` either way.
+    /// A pool that is given here bounds all there is: a consumer that keeps all of its blocks and asks
+    /// for more waits until it drops one. Without one, the stream makes itself a pool of
+    /// [`DEFAULT_BLOCKS`] that bounds what is under way: a consumer that keeps them all and asks for
+    /// more gets blocks from the heap, so that it may collect as much as it likes.
     pub fn pool(mut self, pool: BufferPool) -> Self {
         self.call.options.pool = Some(pool);
         self

@@ -32,7 +32,7 @@ mod writer;
 
 pub use bind::{
     Argument, Bind, BoundLibrary, ByteSinkBuilder, ByteStreamBuilder, DEFAULT_BLOCK_SIZE,
-    SinkBuilder, StreamBuilder,
+    DEFAULT_BLOCKS, SinkBuilder, StreamBuilder,
 };
 pub use byte_sink::ZigByteSink;
 pub use byte_stream::{Buffers, DEFAULT_BYTE_BATCH, ZigByteStream};

@@ -51,6 +51,10 @@ pub const DOMAIN_FUNCTION: u32 = 0;
 /// [`ErrorRecord::domain`]: the Zig half of Ziggurat could not run the function.
 pub const DOMAIN_RUNTIME: u32 = 1;
 
+/// [`OpenOptions::flags`]: the pool bounds what is under way, not what the consumer keeps. When the
+/// consumer has taken everything, keeps every block and wants more, blocks come from the heap.
+pub const OPTION_SPILL: u32 = 1;
+
 /// The head of every table.
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
@@ -277,7 +281,7 @@ pub struct SinkVTable {
 pub struct OpenOptions {
     /// Bytes in this struct.
     pub struct_size: u32,
-    /// 0.
+    /// `OPTION_` bits.
     pub flags: u32,
     /// Items that may be under way between the two sides.
     pub capacity: u64,

@@ -111,6 +111,8 @@ pub struct Options {
     pub stack_size: Option<usize>,
     /// Where a byte stream takes its blocks from.
     pub pool: Option<BufferPool>,
+    /// See [`abi::OPTION_SPILL`].
+    pub spill: bool,
 }
 
 /// The streams and sinks that a Zig library offers. It is a pointer to a static table.
@@ -239,7 +241,7 @@ fn open(export: &'static Export, args: &Args, options: &Options) -> Result<RawHa
     let pool = options.pool.clone().map(HostPool::new);
     let raw_options = OpenOptions {
         struct_size: size_of::<OpenOptions>() as u32,
-        flags: 0,
+        flags: if options.spill { abi::OPTION_SPILL } else { 0 },
         capacity: options.capacity.unwrap_or(0) as u64,
         stack_size: options.stack_size.unwrap_or(0) as u64,
         pool: pool.as_ref().map_or(ptr::null(), HostPool::as_raw),
