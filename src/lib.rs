@@ -1,1 +1,15 @@
-//! x
+//! Async-runtime-agnostic streaming middleware for Rust and Zig.
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+
+#[doc(inline)]
+pub use ziggurat_core as core;
+#[doc(inline)]
+pub use ziggurat_stream as stream;
+#[doc(inline)]
+pub use ziggurat_zig_ffi as ffi;
+
+pub use ziggurat_stream::{
+    Buffer, BufferMut, BufferPool, ByteReader, ByteWriter, Growth, OpenError, Plain, ZigByteSink,
+    ZigByteStream, ZigError, ZigSink, ZigStream, bind,
+};

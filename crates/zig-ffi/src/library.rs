@@ -121,6 +121,12 @@ pub struct Library {
     exports: &'static Exports,
 }
 
+// SAFETY: the table and everything behind it is constant for the rest of the program (`open`), and
+// its functions may be called from any thread.
+unsafe impl Send for Library {}
+// SAFETY: as above.
+unsafe impl Sync for Library {}
+
 impl Library {
     /// Checks a table of exports: its version, its size, and that both languages agree about the
     /// layout of every struct.

@@ -1,0 +1,16 @@
+//! What the examples offer to Rust.
+
+const ziggurat = @import("ziggurat");
+const bytes = @import("bytes.zig");
+const samples = @import("samples.zig");
+
+pub const exports = ziggurat.exports(.{
+    .chunks = ziggurat.source(bytes.chunks),
+    .lines = ziggurat.source(bytes.lines),
+    .count_lines = ziggurat.sink(bytes.countLines),
+    .store = ziggurat.sink(bytes.store),
+    .sine = ziggurat.source(samples.sine),
+    .mean = ziggurat.sink(samples.mean),
+    .heartbeat = ziggurat.source(samples.heartbeat),
+    .counter = ziggurat.source(samples.Counter),
+});
