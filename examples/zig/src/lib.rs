@@ -32,6 +32,8 @@ ziggurat_stream::bind! {
     pub fn mean() -> ZigSink<f64, f64>;
     /// 0, 1, 2, … every `period_ms`; writes the file `goodbye` when it is over.
     pub fn heartbeat(period_ms: u64, goodbye: &Path) -> ZigStream<u64>;
+    /// 0, 1, 2, … up to `end`, by a function on a thread.
+    pub fn numbers(end: u64) -> ZigStream<u64>;
     /// 0, 1, 2, … up to `end`, by a hand-written state machine.
     pub fn counter(end: u64) -> ZigStream<u64>;
 }

@@ -12,5 +12,6 @@ pub const exports = ziggurat.exports(.{
     .sine = ziggurat.source(samples.sine),
     .mean = ziggurat.sink(samples.mean),
     .heartbeat = ziggurat.source(samples.heartbeat),
+    .numbers = ziggurat.source(samples.numbers),
     .counter = ziggurat.source(samples.Counter),
 });

@@ -44,6 +44,12 @@ pub fn heartbeat(io: std.Io, out: *ziggurat.Out(u64), period_ms: u64, goodbye: [
     }
 }
 
+/// 0, 1, 2, … up to `end`.
+pub fn numbers(_: std.Io, out: *ziggurat.Out(u64), end: u64) !void {
+    var i: u64 = 0;
+    while (i < end) : (i += 1) try out.send(i);
+}
+
 /// 0, 1, 2, … up to `end`, as a state machine without a thread or stack of its own.
 pub const Counter = struct {
     pub const Item = u64;
