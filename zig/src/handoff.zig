@@ -14,6 +14,38 @@ pub fn defaultCapacity(comptime T: type) usize {
     return std.math.clamp(16 * 1024 / @max(1, @sizeOf(T)), 4, 1024);
 }
 
+/// How long a poller that found nothing looks again before it parks. Parking and being woken costs
+/// microseconds on both sides, which a stream that is merely a little faster on one side would pay for
+/// every few items. So it looks again for about a microsecond, as long as that helps; when it doesn't,
+/// ever less, down to a rare try: an executor's thread is not for spinning.
+const Patience = struct {
+    level: u8 = max,
+    /// Parks since the last try at level 0.
+    parks: u8 = 0,
+
+    const max = 3;
+
+    fn looks(p: *Patience) usize {
+        if (p.level > 0) return p.level;
+        p.parks +%= 1;
+        return if (p.parks % 32 == 0) 1 else 0;
+    }
+
+    fn rewarded(p: *Patience) void {
+        p.level = @min(max, p.level * 2 + 1);
+    }
+
+    fn disappointed(p: *Patience) void {
+        p.level /= 2;
+    }
+
+    /// Before each look, ever longer: a look takes the other side's cache line away, so it is to find
+    /// many items, not one.
+    fn pause(look: usize) void {
+        for (0..@as(usize, 16) << @intCast(look)) |_| std.atomic.spinLoopHint();
+    }
+};
+
 /// The function's side may wait (`runner`), the other side may be polled (`poller`). Which of the two
 /// produces is up to the owner; each direction uses its own half of the methods.
 pub fn Handoff(comptime T: type) type {
@@ -27,6 +59,8 @@ pub fn Handoff(comptime T: type) type {
         ended: std.atomic.Value(bool) = .init(false),
         /// The consumer will pop no more.
         refused: std.atomic.Value(bool) = .init(false),
+        /// The poller's own, away from what the other side reads for every item.
+        patience: Patience align(std.atomic.cache_line) = .{},
 
         pub fn init(gpa: std.mem.Allocator, capacity: usize, runner: *Runner) error{OutOfMemory}!Self {
             return .{ .ring = try .init(gpa, capacity), .runner = runner };
@@ -96,6 +130,14 @@ pub fn Handoff(comptime T: type) type {
         /// Moves items to `out`. None, and `null`: pending, and the waker is left.
         pub fn pollReceive(h: *Self, cx: *const abi.PollContext, out: []T) ?usize {
             if (h.popAndUnpark(out)) |n| return n;
+            for (0..h.patience.looks()) |look| {
+                Patience.pause(look);
+                if (h.popAndUnpark(out)) |n| {
+                    h.patience.rewarded();
+                    return n;
+                }
+            }
+            h.patience.disappointed();
             h.poller.park(cx);
             const n = h.popAndUnpark(out) orelse {
                 // The function may be waiting for something that only this side's hunger justifies.

@@ -175,9 +175,9 @@ pub const Runner = struct {
     /// Function side: waits until `ready(context)`, or until it is cancelled. Returns at once when it is.
     pub fn wait(r: *Runner, context: anytype, comptime ready: fn (@TypeOf(context)) bool) Io.Cancelable!void {
         const io = r.threaded.io();
-        for (0..spins) |_| {
+        for (0..looks) |_| {
+            for (0..4) |_| std.atomic.spinLoopHint();
             if (ready(context)) return;
-            std.atomic.spinLoopHint();
         }
         while (true) {
             const seen = r.epoch.load(.seq_cst);
@@ -225,8 +225,8 @@ pub const Runner = struct {
     }
 };
 
-/// How often a thread looks again before it goes to sleep.
-const spins = 100;
+/// How often a thread looks again before it goes to sleep: a microsecond or two.
+const looks = 16;
 
 /// As `Threaded.init` chooses it; the processors are counted once.
 fn asyncLimit() usize {

@@ -26,6 +26,7 @@ mod sink;
 mod source;
 mod sync;
 mod waker;
+mod waker_slot;
 
 pub use bytemuck;
 pub use error::{Failure, OpenError, Panic, ProtocolError, ZigError};

@@ -1,29 +1,26 @@
 //! The primitives under the host's waker: real ones, or loom's when the models run.
 
 #[cfg(not(loom))]
-pub(crate) use atomic_waker::AtomicWaker;
+pub(crate) use std::sync::atomic::{AtomicU8, Ordering};
+
+#[cfg(loom)]
+pub(crate) use loom::cell::UnsafeCell;
+#[cfg(loom)]
+pub(crate) use loom::sync::atomic::{AtomicU8, Ordering};
+
+/// `std`'s cell with the face of loom's, which watches who is inside.
 #[cfg(not(loom))]
-pub(crate) use std::sync::atomic::{AtomicBool, Ordering};
+#[derive(Debug)]
+pub(crate) struct UnsafeCell<T>(std::cell::UnsafeCell<T>);
 
-#[cfg(loom)]
-pub(crate) use loom::sync::atomic::{AtomicBool, Ordering};
-
-/// What the models use in place of the `atomic-waker` crate, which loom cannot see into: the same
-/// contract, by a lock.
-#[cfg(loom)]
-pub(crate) struct AtomicWaker(loom::sync::Mutex<Option<std::task::Waker>>);
-
-#[cfg(loom)]
-impl AtomicWaker {
-    pub(crate) fn new() -> Self {
-        AtomicWaker(loom::sync::Mutex::new(None))
+#[cfg(not(loom))]
+impl<T> UnsafeCell<T> {
+    pub(crate) const fn new(value: T) -> Self {
+        UnsafeCell(std::cell::UnsafeCell::new(value))
     }
 
-    pub(crate) fn register(&self, waker: &std::task::Waker) {
-        *self.0.lock().unwrap() = Some(waker.clone());
-    }
-
-    pub(crate) fn take(&self) -> Option<std::task::Waker> {
-        self.0.lock().unwrap().take()
+    #[inline]
+    pub(crate) fn with_mut<R>(&self, f: impl FnOnce(*mut T) -> R) -> R {
+        f(self.0.get())
     }
 }

@@ -7,29 +7,40 @@ use std::sync::Arc;
 use std::task::{Context, RawWaker, RawWakerVTable, Waker};
 
 use crate::abi::{Header, PollContext, WakerHandle, WakerVTable};
-use crate::sync::{AtomicBool, AtomicWaker, Ordering};
+use crate::waker_slot::WakerSlot;
 
 /// One task's waker as the other side sees it: one reference-counted handle for the task's whole
 /// life, behind which the executor's waker may change from poll to poll.
 ///
-/// A late wake (after the stream was dropped) is harmless: the other side's reference keeps the
-/// handle alive, and nobody is registered behind it.
+/// A late wake (after this was dropped) is harmless: the other side's reference keeps the handle
+/// alive, and nobody is registered behind it any more.
 pub struct HostWaker {
     cell: Arc<Cell>,
     /// The waker that was registered last, to be compared without touching the shared cell.
-    last: Option<Waker>,
+    last: Identity,
+}
+
+/// What makes two wakers the same for [`Waker::will_wake`], as addresses that are never followed.
+///
+/// It says nothing about wakers that are gone: another may live where one lived. It is compared only
+/// while the waker that it was taken from is in the slot, and so alive.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Identity {
+    data: usize,
+    vtable: usize,
+}
+
+impl Identity {
+    fn of(waker: &Waker) -> Self {
+        Identity { data: waker.data().addr(), vtable: ptr::from_ref(waker.vtable()).addr() }
+    }
 }
 
 /// What is shared with the other side. The handle comes first: its address is the cell's address.
 #[repr(C)]
 struct Cell {
     handle: WakerHandle,
-    waker: AtomicWaker,
-    /// False once the registered waker was taken by a wake. It is set *before* a waker is registered
-    /// and cleared *after* one was taken, so that `true` means: the last registered waker is in
-    /// place, or was taken by a wake that is about to clear this and then wake it. Either way the
-    /// task that would skip a registration is polled again after any wake it could miss.
-    registered: AtomicBool,
+    slot: WakerSlot,
 }
 
 // SAFETY: the handle is a pointer to a static table.
@@ -66,10 +77,7 @@ unsafe extern "C" fn release(waker: *const WakerHandle) {
 unsafe extern "C" fn wake(waker: *const WakerHandle) {
     // SAFETY: the caller's reference keeps the cell alive for the call.
     let cell = unsafe { &*waker.cast::<Cell>() };
-    // Take, clear, wake: see `Cell::registered`. Release: pairs with the load in `register`.
-    let taken = cell.waker.take();
-    cell.registered.store(false, Ordering::Release);
-    if let Some(waker) = taken {
+    if let Some(waker) = cell.slot.take() {
         waker.wake();
     }
 }
@@ -85,10 +93,9 @@ impl HostWaker {
     pub fn new() -> Self {
         let cell = Arc::new(Cell {
             handle: WakerHandle { vtable: &raw const HOST_VTABLE },
-            waker: AtomicWaker::new(),
-            registered: AtomicBool::new(false),
+            slot: WakerSlot::new(),
         });
-        HostWaker { cell, last: None }
+        HostWaker { cell, last: Identity::of(Waker::noop()) }
     }
 
     /// Makes a wake reach the task of `cx`, and returns what the other side's poll gets to see.
@@ -96,31 +103,36 @@ impl HostWaker {
     /// Call it before each poll: registering comes before checking.
     pub fn register(&mut self, cx: &mut Context<'_>) -> PollContext {
         let waker = cx.waker();
-        let registered = self.cell.registered.load(Ordering::Acquire)
-            && self.last.as_ref().is_some_and(|last| last.will_wake(waker));
-        if !registered {
+        // While the last waker is in the slot it is alive, as the one in `cx` is: the same addresses
+        // are the same waker.
+        if !self.cell.slot.is_set() || self.last != Identity::of(waker) {
             self.register_slow(waker);
         }
         PollContext {
             struct_size: size_of::<PollContext>() as u32,
             reserved: 0,
-            waker: &raw const self.cell.handle,
+            waker: self.handle(),
         }
     }
 
     #[cold]
     fn register_slow(&mut self, waker: &Waker) {
-        if !self.last.as_ref().is_some_and(|last| last.will_wake(waker)) {
-            self.last = Some(waker.clone());
-        }
-        // Relaxed: the registration that follows is what a wake synchronises with.
-        self.cell.registered.store(true, Ordering::Relaxed);
-        self.cell.waker.register(waker);
+        // A clone may have another identity than what it was cloned from; the clone is what stays.
+        let waker = waker.clone();
+        self.last = Identity::of(&waker);
+        self.cell.slot.register(waker);
     }
 
     /// References to the handle, this one included.
     pub fn references(&self) -> usize {
         Arc::strong_count(&self.cell)
+    }
+}
+
+/// Nobody is registered any more: a handle that the other side keeps does not keep a task.
+impl Drop for HostWaker {
+    fn drop(&mut self) {
+        drop(self.cell.slot.take());
     }
 }
 
@@ -208,7 +220,7 @@ fn foreign_wake(waker: &ForeignWaker) {
 impl HostWaker {
     #[doc(hidden)]
     pub fn handle(&self) -> *const WakerHandle {
-        ptr::from_ref(&*self.cell).cast()
+        Arc::as_ptr(&self.cell).cast()
     }
 }
 
@@ -216,7 +228,7 @@ impl HostWaker {
 mod tests {
     use super::*;
     use futures::task::{ArcWake, waker};
-    use std::sync::atomic::AtomicUsize;
+    use std::sync::atomic::{AtomicUsize, Ordering};
 
     struct Count(AtomicUsize);
     impl ArcWake for Count {
@@ -273,12 +285,13 @@ mod tests {
         assert_eq!(host.references(), 2);
         drop(host);
         drop(waker);
+        // The handle does not keep the task.
+        assert_eq!(Arc::strong_count(&c), 1);
         // SAFETY: our reference keeps it alive.
         unsafe { wake(handle) };
-        assert_eq!(count(&c), 1);
+        assert_eq!(count(&c), 0);
         // SAFETY: the last reference.
         unsafe { release(handle) };
-        assert_eq!(Arc::strong_count(&c), 1);
     }
 
     #[test]
