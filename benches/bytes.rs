@@ -131,7 +131,9 @@ fn main() {
             case("ZigByteStream, 64 KiB", || checked(zig_bytes(path, 64 * KIB))),
             case("ZigByteStream as buffers, 64 KiB", || checked(zig_buffers(path, 64 * KIB))),
             case("ZigByteStream, 1 MiB", || checked(zig_bytes(path, MIB))),
-            case("tokio::fs + ReaderStream, 64 KiB", || checked(tokio_fs(&runtime, path, 64 * KIB))),
+            case("tokio::fs + ReaderStream, 64 KiB", || {
+                checked(tokio_fs(&runtime, path, 64 * KIB))
+            }),
             case("tokio::fs + ReaderStream, 1 MiB", || checked(tokio_fs(&runtime, path, MIB))),
             case("wc -l", || checked(wc(path))),
         ],

@@ -111,6 +111,11 @@ pub const Runner = struct {
         if (r.mode.swap(.finished, .acq_rel) != .canceled_by_io) {
             r.canceler.store(.none, .release);
         }
+        // The worker thread would wait for more tasks; it is to end.
+        const io = r.threaded.io();
+        r.threaded.mutex.lockUncancelable(io);
+        r.threaded.join_requested = true;
+        r.threaded.mutex.unlock(io);
     }
 
     /// The thread's last act, when `threaded` no longer knows it.

@@ -102,7 +102,9 @@ impl<W: Copy> Batches<W> {
         self.budget = self.budget.saturating_sub(n);
         match progress {
             Progress::Ready => {}
-            Progress::Pending => self.budget = self.full_budget,
+            Progress::Pending if n == 0 => self.budget = self.full_budget,
+            // With items it is no reason to wait yet.
+            Progress::Pending => {}
             Progress::Ended(None) => self.after = After::End,
             Progress::Ended(Some(error)) => self.after = After::Error(error),
         }

@@ -4,6 +4,7 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
+use bytes::Bytes;
 use futures_io::{AsyncBufRead, AsyncRead};
 use ziggurat_core::Buffer;
 
@@ -28,13 +29,13 @@ impl ByteReader {
     }
 
     /// The bytes that were received and not yet read, and the stream of the rest.
-    pub fn into_parts(self) -> (bytes::Bytes, ZigByteStream) {
-        let mut rest = bytes::Bytes::from(self.chunk);
-        if self.read < rest.len() {
-            rest = rest.split_off(self.read);
+    pub fn into_parts(self) -> (Bytes, ZigByteStream) {
+        let rest = if self.read < self.chunk.len() {
+            Bytes::from(self.chunk).slice(self.read..)
         } else {
-            rest.clear();
-        }
+            // Not an empty slice of the chunk: that would keep the whole of it.
+            Bytes::new()
+        };
         (rest, self.stream)
     }
 }

@@ -93,7 +93,7 @@ impl<T: Plain> ZigStream<T> {
     }
 
     /// Items that have crossed and were not yet taken.
-    pub fn buffered(&self) -> &[T] {
+    pub fn delivered(&self) -> &[T] {
         self.batches.buffered()
     }
 
@@ -138,7 +138,7 @@ impl<T: Plain> fmt::Debug for ZigStream<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ZigStream")
             .field("item", &std::any::type_name::<T>())
-            .field("buffered", &self.buffered().len())
+            .field("buffered", &self.delivered().len())
             .field("terminated", &self.is_terminated())
             .finish_non_exhaustive()
     }

@@ -8,12 +8,13 @@ use std::task::{Context, Poll, ready};
 
 use futures_io::AsyncWrite;
 use ziggurat_core::{Acquire, BufferMut, BufferPool};
-use ziggurat_zig_ffi::Plain;
+use ziggurat_zig_ffi::{Plain, ZigError};
 
 use crate::ZigByteSink;
 
-/// A [`ZigByteSink`] as [`AsyncWrite`]. What is written is copied once, into a block of a pool; the
-/// block goes out when it is full, on flush and on close.
+/// A [`ZigByteSink`] as [`AsyncWrite`]. What is written is copied once, into a block of a pool. A full
+/// block goes to the sink, where up to a batch of them waits; flush, close and a pool without a free
+/// block send everything on its way.
 ///
 /// Errors become [`io::Error`]s whose source is the [`ZigError`](crate::ZigError). tokio's traits are
 /// one `tokio_util::compat::FuturesAsyncWriteCompatExt::compat_write` away.
@@ -39,17 +40,21 @@ impl<R: Plain> ByteWriter<R> {
         (self.sink, self.block)
     }
 
-    fn poll_block(&mut self, cx: &mut Context<'_>) -> Poll<&mut BufferMut> {
+    fn poll_block(&mut self, cx: &mut Context<'_>) -> Poll<Result<&mut BufferMut, ZigError>> {
         if self.block.is_none() {
             let acquire = self.acquire.get_or_insert_with(|| self.pool.acquire());
-            let block = ready!(Pin::new(acquire).poll(cx));
+            let Poll::Ready(block) = Pin::new(acquire).poll(cx) else {
+                // The blocks that the pool misses may be those that wait in the sink.
+                ready!(self.sink.outbox().poll_flush(cx))?;
+                return Poll::Pending;
+            };
             self.acquire = None;
             self.block = Some(block);
         }
-        Poll::Ready(self.block.as_mut().expect("just made"))
+        Poll::Ready(Ok(self.block.as_mut().expect("just made")))
     }
 
-    fn poll_send_block(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_send_block(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), ZigError>> {
         if self.block.as_ref().is_some_and(|block| !block.is_empty()) {
             ready!(self.sink.outbox().poll_ready(cx))?;
             let block = self.block.take().expect("just seen");
@@ -72,7 +77,7 @@ impl<R: Plain> AsyncWrite for ByteWriter<R> {
         if this.block.as_ref().is_some_and(|block| block.len() == block.capacity()) {
             ready!(this.poll_send_block(cx))?;
         }
-        let block = ready!(this.poll_block(cx));
+        let block = ready!(this.poll_block(cx))?;
         Poll::Ready(Ok(block.put_slice(bytes)))
     }
 
@@ -84,8 +89,13 @@ impl<R: Plain> AsyncWrite for ByteWriter<R> {
 
     fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        ready!(this.poll_send_block(cx))?;
-        futures_sink::Sink::poll_close(Pin::new(&mut this.sink), cx).map_err(Into::into)
+        let sent = match ready!(this.poll_send_block(cx)) {
+            // A function that returned early still has a result.
+            Ok(()) | Err(ZigError::Closed) => this.block.as_ref().is_none_or(|b| b.is_empty()),
+            Err(error) => return Poll::Ready(Err(error.into())),
+        };
+        ready!(futures_sink::Sink::poll_close(Pin::new(&mut this.sink), cx))?;
+        Poll::Ready(if sent { Ok(()) } else { Err(ZigError::Closed.into()) })
     }
 }
 

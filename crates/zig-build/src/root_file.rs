@@ -16,6 +16,9 @@ pub const panic = std.debug.FullPanic(ziggurat.panicHandler);
 pub const std_options: std.Options = if (@hasDecl(user, "std_options")) user.std_options else .{{
     .enable_segfault_handler = false,
     .allow_stack_tracing = false,
+    // std would keep 256 KiB for a signal stack in the thread-local storage of every thread in the
+    // program, Rust's included.
+    .signal_stack_size = null,
 }};
 
 comptime {{

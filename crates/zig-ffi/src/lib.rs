@@ -25,6 +25,11 @@ mod pool;
 mod sink;
 mod source;
 mod sync;
+#[cfg(any(all(test, not(loom)), feature = "testing"))]
+#[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
+pub mod testing;
+#[cfg(all(test, not(loom)))]
+mod tests;
 mod waker;
 mod waker_slot;
 

@@ -1,5 +1,6 @@
 //! What a Zig library offers, looked up by name and checked by type.
 
+use std::mem::MaybeUninit;
 use std::ptr;
 
 use ziggurat_core::BufferPool;
@@ -26,8 +27,8 @@ use crate::{RawSink, RawSource};
 pub struct Args {
     /// Type, and where the value starts in `values` (bytes: how long it is as well).
     entries: Vec<(TypeDesc, usize, usize)>,
-    /// The values, each at a multiple of 16 bytes.
-    values: Vec<u128>,
+    /// The values, each at a multiple of 16 bytes. A struct's padding stays uninitialised.
+    values: Vec<MaybeUninit<u128>>,
 }
 
 impl Args {
@@ -70,7 +71,7 @@ impl Args {
     /// `from` must be valid for reading `len` bytes.
     unsafe fn store(&mut self, from: *const u8, len: usize) -> usize {
         let start = self.values.len();
-        self.values.resize(start + len.div_ceil(size_of::<u128>()), 0);
+        self.values.resize(start + len.div_ceil(size_of::<u128>()), MaybeUninit::zeroed());
         // SAFETY: just made room for `len` bytes; the two do not overlap.
         unsafe { ptr::copy_nonoverlapping(from, self.values.as_mut_ptr().add(start).cast(), len) };
         start
@@ -146,11 +147,19 @@ impl Library {
         if exports.entries.is_null() && exports.count > 0 {
             return Err(OpenError::Null("list of exports"));
         }
+        if !exports.entries.is_aligned() {
+            return Err(OpenError::Misaligned("list of exports"));
+        }
         if exports.layout.is_null() {
             return Err(OpenError::Null("layout"));
         }
-        // SAFETY: not null; readable for as long as it says.
-        let theirs = unsafe { std::slice::from_raw_parts(exports.layout, exports.layout_count) };
+        if !exports.layout.is_aligned() {
+            return Err(OpenError::Misaligned("layout"));
+        }
+        // A newer library may have more structs at the end, which nobody here asks for.
+        let count = exports.layout_count.min(LAYOUT.len());
+        // SAFETY: not null, aligned, and readable for as long as it says.
+        let theirs = unsafe { std::slice::from_raw_parts(exports.layout, count) };
         for (i, (&ours, &field)) in LAYOUT.iter().zip(LAYOUT_NAMES).enumerate() {
             let theirs = theirs.get(i).copied().unwrap_or(0);
             if ours != theirs {
@@ -169,7 +178,7 @@ impl Library {
         if self.exports.count == 0 {
             return &[];
         }
-        // SAFETY: checked not to be null; readable for the rest of the program (`open`).
+        // SAFETY: checked to be aligned and not null; readable for the rest of the program (`open`).
         unsafe { std::slice::from_raw_parts(self.exports.entries, self.exports.count) }
     }
 
@@ -272,7 +281,10 @@ fn check_args(export: &'static Export, args: &Args) -> Result<(), OpenError> {
     let expected: &[TypeDesc] = match export.arg_count as usize {
         0 => &[],
         _ if export.args.is_null() => return Err(OpenError::Null("list of argument types")),
-        // SAFETY: not null, and readable for the rest of the program (`Library::open`).
+        _ if !export.args.is_aligned() => {
+            return Err(OpenError::Misaligned("list of argument types"));
+        }
+        // SAFETY: not null, aligned, and readable for the rest of the program (`Library::open`).
         n => unsafe { std::slice::from_raw_parts(export.args, n) },
     };
     if expected.len() != args.len() {

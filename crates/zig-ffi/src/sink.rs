@@ -149,7 +149,7 @@ impl RawSink {
         }
     }
 
-    /// Asks the other side to end. Idempotent, never blocks.
+    /// Asks the other side to end, unless it has. Idempotent, never blocks.
     pub fn cancel(&self) {
         self.owned.cancel();
     }

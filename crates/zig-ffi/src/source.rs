@@ -58,8 +58,7 @@ impl Owned {
     /// The meaning of a status that is neither `READY` nor `PENDING`.
     #[cold]
     pub(crate) fn terminal(&mut self, status: i32) -> Progress {
-        self.ended = true;
-        Progress::Ended(match status {
+        let end = match status {
             abi::DONE => None,
             abi::CANCELLED => Some(ZigError::Canceled),
             abi::ERROR => Some(ZigError::Failed(self.describe(|record| {
@@ -71,7 +70,9 @@ impl Owned {
                 unsafe { record.to_panic() }
             }))),
             unknown => return self.breach(ProtocolError::UnknownStatus(unknown)),
-        })
+        };
+        self.ended = true;
+        Progress::Ended(end)
     }
 
     fn describe<E>(&self, copy: impl FnOnce(&ErrorRecord) -> E) -> E {
@@ -90,16 +91,16 @@ impl Owned {
     }
 
     pub(crate) fn cancel(&self) {
-        // SAFETY: the state is alive, and `cancel` may be called at any time from any thread.
-        unsafe { (self.cancel)(self.state) }
+        if !self.ended {
+            // SAFETY: the state is alive, and `cancel` may be called at any time from any thread.
+            unsafe { (self.cancel)(self.state) }
+        }
     }
 }
 
 impl Drop for Owned {
     fn drop(&mut self) {
-        if !self.ended {
-            self.cancel();
-        }
+        self.cancel();
         // SAFETY: the handle owns one reference, and this is its end.
         unsafe { (self.release)(self.state) }
     }
@@ -232,7 +233,7 @@ impl RawSource {
         }
     }
 
-    /// Asks the other side to end. Idempotent, never blocks.
+    /// Asks the other side to end, unless it has. Idempotent, never blocks.
     pub fn cancel(&self) {
         self.owned.cancel();
     }

@@ -23,7 +23,8 @@ pub struct HostWaker {
 /// What makes two wakers the same for [`Waker::will_wake`], as addresses that are never followed.
 ///
 /// It says nothing about wakers that are gone: another may live where one lived. It is compared only
-/// while the waker that it was taken from is in the slot, and so alive.
+/// while the waker that it was taken from is in the slot, and so alive. (Whoever polls with another
+/// that lives there now has seen the first one go, and so the slot empty.)
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Identity {
     data: usize,

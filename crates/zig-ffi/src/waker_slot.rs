@@ -37,8 +37,9 @@ impl WakerSlot {
     /// from now on takes it.
     #[inline]
     pub(crate) fn is_set(&self) -> bool {
-        // Acquire: when a wake made this poll happen, what came before that wake is visible.
-        self.state.load(Ordering::Acquire) == SET
+        // Relaxed: an answer that is out of date does no harm. The wake that has emptied the slot since
+        // goes on to wake this very waker, and the poll that follows sees so.
+        self.state.load(Ordering::Relaxed) == SET
     }
 
     /// Puts a waker in. One caller at a time. When a wake comes in between, the waker is woken at once

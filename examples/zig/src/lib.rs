@@ -30,6 +30,8 @@ ziggurat_stream::bind! {
     pub fn sine(count: u64, rate_hz: f64, frequency_hz: f64) -> ZigStream<Sample>;
     /// The mean of what it is sent.
     pub fn mean() -> ZigSink<f64, f64>;
+    /// The position of the first item that is at least `limit`; returns as soon as it has seen it.
+    pub fn first_at_least(limit: f64) -> ZigSink<f64, u64>;
     /// 0, 1, 2, … every `period_ms`; writes the file `goodbye` when it is over.
     pub fn heartbeat(period_ms: u64, goodbye: &Path) -> ZigStream<u64>;
     /// 0, 1, 2, … up to `end`, by a function on a thread.

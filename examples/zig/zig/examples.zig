@@ -11,6 +11,7 @@ pub const exports = ziggurat.exports(.{
     .store = ziggurat.sink(bytes.store),
     .sine = ziggurat.source(samples.sine),
     .mean = ziggurat.sink(samples.mean),
+    .first_at_least = ziggurat.sink(samples.firstAtLeast),
     .heartbeat = ziggurat.source(samples.heartbeat),
     .numbers = ziggurat.source(samples.numbers),
     .counter = ziggurat.source(samples.Counter),

@@ -33,6 +33,13 @@ pub fn mean(_: std.Io, in: *ziggurat.In(f64)) !f64 {
     return if (count > 0) sum / count else error.Empty;
 }
 
+/// The position of the first item that is at least `limit`. It returns then, without the rest.
+pub fn firstAtLeast(_: std.Io, in: *ziggurat.In(f64), limit: f64) !u64 {
+    var position: u64 = 0;
+    while (try in.next()) |value| : (position += 1) if (value >= limit) return position;
+    return in.fail(error.NotFound, "no item is at least {d}", .{limit});
+}
+
 /// 0, 1, 2, … every `period_ms`, for ever. Says so when it is over.
 pub fn heartbeat(io: std.Io, out: *ziggurat.Out(u64), period_ms: u64, goodbye: []const u8) !void {
     // The end is not an error here: `defer` runs when Rust drops the stream.

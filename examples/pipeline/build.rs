@@ -1,0 +1,3 @@
+fn main() {
+    ziggurat_zig_build::Build::new("zig/pipeline.zig").compile("pipeline");
+}

@@ -1,0 +1,5 @@
+//! Compiles the Zig code next door.
+
+fn main() {
+    ziggurat_zig_build::Build::new("zig/fixtures.zig").compile("fixtures");
+}
