@@ -62,3 +62,13 @@ fn streams_that_come_and_go_leave_nothing() {
         }
     });
 }
+
+/// As above, for as many threads as there are state machines there. Minutes.
+#[test]
+#[ignore = "takes minutes; part of the deep checks"]
+fn a_million_functions_leave_nothing() {
+    leaves_nothing("functions run to their end", 4000, 1000, 1_000_000, |_| {
+        let stream = zig::numbers(3, 105).open().unwrap();
+        assert_eq!(block_on(stream.count()), 3);
+    });
+}

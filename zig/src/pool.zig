@@ -60,7 +60,8 @@ pub const PoolClient = struct {
         return HeapBlock.create(c.pool.block_size);
     }
 
-    fn dropTicket(c: *PoolClient) void {
+    /// Makes the pool forget us.
+    pub fn dropTicket(c: *PoolClient) void {
         if (c.ticket) |ticket| c.pool.vtable.drop_ticket(ticket);
         c.ticket = null;
     }

@@ -15,7 +15,7 @@ mod pool;
 mod sync;
 
 pub use buffer::{Buffer, BufferError, BufferMut, RawBuffer, ReleaseFn};
-pub use pool::{Acquire, BufferPool, Growth, PoolBuilder, PoolError};
+pub use pool::{Acquire, BufferPool, Growth, PoolBuilder, PoolError, PoolWaiter};
 
 #[cfg(loom)]
 #[doc(hidden)]

@@ -1,16 +1,15 @@
 //! A bounded pool of fixed-size, aligned blocks.
 
 use std::alloc::{Layout, alloc, dealloc};
+use std::collections::VecDeque;
 use std::ffi::c_void;
 use std::fmt;
 use std::future::Future;
 use std::num::NonZeroUsize;
 use std::pin::Pin;
 use std::ptr::{self, NonNull};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::task::{Context, Poll, ready};
-
-use event_listener::{Event, EventListener};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::task::{Context, Poll, Waker};
 
 use crate::buffer::{BufferMut, RawBuffer};
 use crate::free_list::{FreeList, MAX_SLOTS, Pushed};
@@ -135,7 +134,7 @@ impl PoolBuilder {
         let stride = block_size.checked_next_multiple_of(align).ok_or(too_large)?;
         let pool = Box::new(Pool {
             free: FreeList::new(),
-            waiters: Arc::new(Event::new()),
+            waiters: Arc::new(Waiters::new()),
             block_size,
             stride,
             align,
@@ -179,7 +178,7 @@ unsafe impl Sync for Handle {}
 
 struct Pool {
     free: FreeList,
-    waiters: Arc<Event>,
+    waiters: Arc<Waiters>,
     block_size: usize,
     stride: usize,
     align: usize,
@@ -273,7 +272,7 @@ impl Pool {
         if let Pushed::Free(Some(waiters)) =
             self.free.push(index, self.link(), || Arc::clone(&self.waiters))
         {
-            waiters.notify(usize::MAX);
+            waiters.wake_all();
         }
     }
 
@@ -364,7 +363,7 @@ unsafe extern "C" fn release_block(ctx: *mut c_void, _: *mut u8, _: usize, _: us
     );
     match pushed {
         Pushed::Free(Some(waiters)) => {
-            waiters.notify(usize::MAX);
+            waiters.wake_all();
         }
         Pushed::Free(None) | Pushed::Closed => {}
         // SAFETY: the list is closed and this was the last block: nobody else is left.
@@ -418,13 +417,13 @@ impl BufferPool {
 
     /// Takes a block, waiting for one to come back when all are in use.
     ///
-    /// A waiter has no place in a queue: whoever asks first after a block came back gets it.
+    /// There is no queue: a block that comes back wakes all who wait, and whoever asks first gets it.
     ///
     /// # Cancel safety
     ///
     /// Dropping the future loses nothing.
     pub fn acquire(&self) -> Acquire {
-        Acquire { pool: self.clone(), listener: None }
+        Acquire { waiter: PoolWaiter::new(self.clone()) }
     }
 
     /// Makes one more owner for the block behind a descriptor, so that a part of it can be handed on
@@ -460,36 +459,121 @@ impl fmt::Debug for BufferPool {
     }
 }
 
+/// Those who wait for a block. Only touched when the pool is exhausted.
+struct Waiters {
+    list: Mutex<WaiterList>,
+}
+
+struct WaiterList {
+    next_id: u64,
+    waiting: VecDeque<(u64, Waker)>,
+}
+
+impl Waiters {
+    fn new() -> Self {
+        // Room for a few, so that waiting does not allocate in the common case.
+        let waiting = VecDeque::with_capacity(4);
+        Waiters { list: Mutex::new(WaiterList { next_id: 0, waiting }) }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, WaiterList> {
+        self.list.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Leaves a waker, in the place of the one that was left under `id`.
+    fn register(&self, id: &mut Option<u64>, waker: &Waker) {
+        let mut list = self.lock();
+        if let Some(id) = *id {
+            if let Some((_, old)) = list.waiting.iter_mut().find(|(i, _)| *i == id) {
+                old.clone_from(waker);
+                return;
+            }
+        }
+        list.next_id += 1;
+        let new = list.next_id;
+        *id = Some(new);
+        list.waiting.push_back((new, waker.clone()));
+    }
+
+    fn remove(&self, id: u64) {
+        let mut list = self.lock();
+        let removed = list.waiting.iter().position(|(i, _)| *i == id);
+        let removed = removed.and_then(|at| list.waiting.remove(at));
+        // Dropping a waker is calling out.
+        drop(list);
+        drop(removed);
+    }
+
+    /// Wakes all who wait now. Those who find nothing come back, and say so again.
+    fn wake_all(&self) {
+        let count = self.lock().waiting.len();
+        for _ in 0..count {
+            // One at a time: the lock is not held while calling out.
+            let Some((_, waker)) = self.lock().waiting.pop_front() else { return };
+            waker.wake();
+        }
+    }
+}
+
+/// A place among those who wait for a pool's blocks: for code that waits again and again without
+/// making a future each time.
+#[derive(Debug)]
+pub struct PoolWaiter {
+    pool: BufferPool,
+    id: Option<u64>,
+}
+
+impl PoolWaiter {
+    /// A place that is not taken yet.
+    pub fn new(pool: BufferPool) -> Self {
+        PoolWaiter { pool, id: None }
+    }
+
+    /// As [`BufferPool::acquire`]. After it was ready it may be called again.
+    pub fn poll_acquire(&mut self, cx: &mut Context<'_>) -> Poll<BufferMut> {
+        if let Some(block) = self.pool.try_acquire() {
+            return self.ready(block);
+        }
+        // Wait, then announce, then look once more (see `free_list`).
+        let pool = self.pool.handle.pool();
+        pool.waiters.register(&mut self.id, cx.waker());
+        pool.free.announce_waiter();
+        match self.pool.try_acquire() {
+            Some(block) => self.ready(block),
+            None => Poll::Pending,
+        }
+    }
+
+    fn ready(&mut self, block: BufferMut) -> Poll<BufferMut> {
+        self.leave();
+        Poll::Ready(block)
+    }
+
+    fn leave(&mut self) {
+        if let Some(id) = self.id.take() {
+            self.pool.handle.pool().waiters.remove(id);
+        }
+    }
+}
+
+impl Drop for PoolWaiter {
+    fn drop(&mut self) {
+        self.leave();
+    }
+}
+
 /// The future of [`BufferPool::acquire`].
 #[derive(Debug)]
 #[must_use = "futures do nothing unless polled"]
 pub struct Acquire {
-    pool: BufferPool,
-    listener: Option<EventListener>,
+    waiter: PoolWaiter,
 }
 
 impl Future for Acquire {
     type Output = BufferMut;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<BufferMut> {
-        loop {
-            if let Some(block) = self.pool.try_acquire() {
-                self.listener = None;
-                return Poll::Ready(block);
-            }
-            match &mut self.listener {
-                Some(listener) => {
-                    ready!(Pin::new(listener).poll(cx));
-                    self.listener = None;
-                }
-                None => {
-                    // Listen, then announce, then look once more (see `free_list`).
-                    let pool = self.pool.handle.pool();
-                    self.listener = Some(pool.waiters.listen());
-                    self.pool.handle.pool().free.announce_waiter();
-                }
-            }
-        }
+        self.waiter.poll_acquire(cx)
     }
 }
 

@@ -173,9 +173,10 @@ pub struct PoolVTable {
     pub retain: Option<unsafe extern "C" fn(pool: *const PoolHandle)>,
     /// Drops a reference.
     pub release: Option<unsafe extern "C" fn(pool: *const PoolHandle)>,
-    /// Takes a block: `READY` and the block in `out`, or `PENDING` and a waiter in `ticket`, which
-    /// wakes `waker` when it is worth asking again. `*ticket` starts as null and is kept from call to
-    /// call; after `READY` it is null again. One caller at a time per ticket.
+    /// Takes a block: `READY` and the block in `out`, or `PENDING`, and `waker` is woken when it is
+    /// worth asking again. `*ticket` starts as null, is kept from call to call, and ends with
+    /// `drop_ticket`; the pool may hold a reference to the waker until then. One caller at a time per
+    /// ticket.
     pub acquire: Option<
         unsafe extern "C" fn(
             pool: *const PoolHandle,
@@ -184,7 +185,7 @@ pub struct PoolVTable {
             out: *mut RawBuffer,
         ) -> i32,
     >,
-    /// Gives up waiting.
+    /// Ends a ticket; a null one too.
     pub drop_ticket: Option<unsafe extern "C" fn(ticket: *mut c_void)>,
     /// Adds an owner to the block behind `buffer`, which must not have been released yet. Each owner
     /// releases once.

@@ -1,12 +1,10 @@
 //! A [`BufferPool`] as the other side sees it.
 
 use std::ffi::c_void;
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use ziggurat_core::{Acquire, BufferPool, RawBuffer};
+use ziggurat_core::{BufferPool, PoolWaiter, RawBuffer};
 
 use crate::abi::{ERROR, Header, PENDING, PoolHandle, PoolVTable, READY, WakerHandle};
 use crate::waker::ForeignWaker;
@@ -86,17 +84,17 @@ unsafe extern "C" fn acquire(
 ) -> i32 {
     // SAFETY: alive, says the caller.
     let pool = unsafe { &(*pool.cast::<Shared>()).pool };
+    if let Some(block) = pool.try_acquire() {
+        // SAFETY: writable, says the caller.
+        unsafe { out.write(block.into_raw()) };
+        return READY;
+    }
     // SAFETY: readable, says the caller.
-    let mut waiting = unsafe { *ticket }.cast::<Acquire>();
-    if waiting.is_null() {
-        if let Some(block) = pool.try_acquire() {
-            // SAFETY: writable, says the caller.
-            unsafe { out.write(block.into_raw()) };
-            return READY;
-        }
-        waiting = Box::into_raw(Box::new(pool.acquire()));
-        // SAFETY: as above.
-        unsafe { *ticket = waiting.cast() };
+    let mut waiter = unsafe { *ticket }.cast::<PoolWaiter>();
+    if waiter.is_null() {
+        waiter = Box::into_raw(Box::new(PoolWaiter::new(pool.clone())));
+        // SAFETY: writable, says the caller.
+        unsafe { *ticket = waiter.cast() };
     }
     // SAFETY: the caller's waker is a valid handle for the call.
     let Some(waker) = (unsafe { ForeignWaker::retained(waker) }).map(ForeignWaker::into_waker)
@@ -104,15 +102,11 @@ unsafe extern "C" fn acquire(
         return ERROR;
     };
     // SAFETY: a box that this function leaked, and the ticket has one user at a time.
-    match Pin::new(unsafe { &mut *waiting }).poll(&mut Context::from_waker(&waker)) {
+    match unsafe { &mut *waiter }.poll_acquire(&mut Context::from_waker(&waker)) {
         Poll::Pending => PENDING,
         Poll::Ready(block) => {
             // SAFETY: writable, says the caller.
             unsafe { out.write(block.into_raw()) };
-            // SAFETY: as above.
-            unsafe { *ticket = std::ptr::null_mut() };
-            // SAFETY: leaked by this function, and nobody has its address any more.
-            drop(unsafe { Box::from_raw(waiting) });
             READY
         }
     }
@@ -124,7 +118,7 @@ unsafe extern "C" fn acquire(
 unsafe extern "C" fn drop_ticket(ticket: *mut c_void) {
     if !ticket.is_null() {
         // SAFETY: leaked by `acquire`, says the caller.
-        drop(unsafe { Box::from_raw(ticket.cast::<Acquire>()) });
+        drop(unsafe { Box::from_raw(ticket.cast::<PoolWaiter>()) });
     }
 }
 

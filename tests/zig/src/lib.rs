@@ -76,6 +76,8 @@ ziggurat_stream::bind! {
     pub fn written(numbers: u64, flush_every: u64) -> ZigByteStream;
     /// Full blocks that carry their number.
     pub fn pattern(count: u64, block: u64) -> ZigByteStream;
+    /// Panics unless `index` is below 3.
+    pub fn panics(index: u64) -> ZigStream<u64>;
     /// The sum of all items.
     pub fn sum(slot: u32) -> ZigSink<u64, u64>;
     /// The sum of the first `count` items.
@@ -110,6 +112,12 @@ pub mod mismatched {
         /// It is a sink.
         pub fn sum(slot: u32) -> ZigStream<u64>;
     }
+}
+
+unsafe extern "C" {
+    /// The library's table of exports.
+    #[link_name = env!("ZIGGURAT_EXPORTS_fixtures")]
+    pub safe fn exports() -> *const ziggurat_stream::ffi::abi::Exports;
 }
 
 /// What a slot says now.

@@ -21,6 +21,7 @@ pub const exports = zg.exports(.{
     .blobs = zg.source(blobs),
     .written = zg.source(written),
     .pattern = zg.source(pattern),
+    .panics = zg.source(panics),
     .sum = zg.sink(sum),
     .take = zg.sink(take),
     .refuse = zg.sink(refuse),
@@ -286,6 +287,12 @@ fn pattern(_: Io, out: *zg.Out([]const u8), count: u64, block: u64) !void {
         std.mem.writeInt(u64, room[0..8], i, .little);
         try out.flush();
     }
+}
+
+/// An index that is out of bounds, which a safe build notices.
+fn panics(_: Io, out: *zg.Out(u64), index: u64) !void {
+    const table = [_]u64{ 1, 2, 3 };
+    try out.send(table[index]);
 }
 
 fn sum(_: Io, in: *zg.In(u64), slot: u32) !u64 {
