@@ -50,7 +50,10 @@ impl<W: Copy> Batches<W> {
         if self.start == self.end {
             return None;
         }
-        let item = self.items[self.start];
+        debug_assert!(self.end <= self.items.len());
+        // SAFETY: `start < end`, and `end` is a count that `RawSource::poll_batch` has checked against
+        // the length of `items`.
+        let item = unsafe { *self.items.get_unchecked(self.start) };
         self.start += 1;
         Some(item)
     }
