@@ -152,6 +152,18 @@ on_every_executor! {
         assert!(stream.next().await.is_none());
     }
 
+    async fn cancelled_before_the_first_poll_it_never_runs(executor: Executor) {
+        let number = slot_for(13, executor);
+        let mut stream = zig::numbers(10, number).open().unwrap();
+        stream.cancel();
+        assert!(stream.next().await.unwrap().unwrap_err().is_canceled());
+        assert!(stream.next().await.is_none());
+        let mut sink = zig::sum(number).open().unwrap();
+        sink.cancel();
+        assert!(sink.close().await.unwrap_err().is_canceled());
+        assert_eq!(slot(number).started, 0);
+    }
+
     async fn dropping_at_every_poll_leaves_nothing_running(executor: Executor) {
         let number = slot_for(9, executor);
         for polls in 0..40 {
@@ -212,6 +224,25 @@ fn a_mismatch_is_a_typed_error_that_names_both_sides() {
     assert!(text(sum(1).open().unwrap_err()).starts_with("no stream named `sum`"));
     assert!(matches!(zig::machine(1, 0).batch(0).open(), Err(OpenError::Zero("batch"))));
     assert!(matches!(zig::machine(1, 0).capacity(0).open(), Err(OpenError::Zero("capacity"))));
+}
+
+#[test]
+fn impossible_stacks_and_capacities_are_typed_errors() {
+    use futures::executor::block_on;
+    use ziggurat::OpenError;
+    // A tiny stack is made large enough to run on.
+    assert_eq!(block_on(zig::numbers(10, 120).stack_size(1).open().unwrap().count()), 10);
+    let mut stream = zig::numbers(10, 120).stack_size(usize::MAX).open().unwrap();
+    let Some(Err(ZigError::Failed(failure))) = block_on(stream.next()) else {
+        panic!("no machine has that much");
+    };
+    assert!(failure.is_runtime());
+    assert_eq!(failure.to_string(), "the system has no thread for `numbers`: ThreadUnavailable");
+    assert!(block_on(stream.next()).is_none());
+    for capacity in [usize::MAX, usize::MAX / 64] {
+        let error = zig::numbers(10, 120).capacity(capacity).open().unwrap_err();
+        assert!(matches!(error, OpenError::Failed(_)), "{error:?}");
+    }
 }
 
 #[test]

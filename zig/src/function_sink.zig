@@ -90,7 +90,7 @@ pub fn FunctionSink(comptime name: []const u8, comptime function: anytype) type 
             n: *usize,
         ) callconv(.c) i32 {
             const state = State(Self, name, Wire).of(ptr);
-            if (!state.startOnce()) return abi.status.failed;
+            state.startOnce();
             n.* = state.handoff.pollSend(cx, @as([*]const Wire, @ptrCast(@alignCast(items)))[0..count]);
             if (n.* == count) return abi.status.ready;
             return if (state.handoff.refused.load(.seq_cst)) state.outcome else abi.status.pending;
@@ -102,7 +102,7 @@ pub fn FunctionSink(comptime name: []const u8, comptime function: anytype) type 
             out: *anyopaque,
         ) callconv(.c) i32 {
             const state = State(Self, name, Wire).of(ptr);
-            if (!state.startOnce()) return abi.status.failed;
+            state.startOnce();
             state.handoff.end();
             if (!state.handoff.pollFinished(cx)) return abi.status.pending;
             if (state.outcome == abi.status.done and Shape.Result != void) {
@@ -112,4 +112,53 @@ pub fn FunctionSink(comptime name: []const u8, comptime function: anytype) type 
             return state.outcome;
         }
     };
+}
+
+const testing = @import("testing.zig");
+
+const fixtures = struct {
+    const In = @import("in.zig").In;
+
+    fn sum(_: Io, in: *In(u32), limit: u32) !u64 {
+        var total: u64 = 0;
+        while (try in.next()) |item| {
+            total += item;
+            if (total >= limit) return total;
+        }
+        return total;
+    }
+};
+
+test "a sink takes in order, waits when it is full, and returns its result" {
+    const Sum = FunctionSink("sum", fixtures.sum);
+    // Up to its end, and with a function that has had enough before.
+    for ([_]u32{ 1 << 30, 40 }) |limit| {
+        var waker: testing.TestWaker = .{};
+        const cx = waker.context();
+        const handle = try testing.open(Sum, testing.options(3, null), &.{&limit});
+        const state = handle.state.?;
+        var items: [100]u32 = undefined;
+        for (&items, 0..) |*item, i| item.* = @intCast(i);
+        var sent: usize = 0;
+        while (sent < items.len) {
+            const seen = waker.wakes.load(.seq_cst);
+            var n: usize = 0;
+            const status = Sum.vtable.send_batch(state, &cx, items[sent..].ptr, items.len - sent, &n);
+            sent += n;
+            if (status == abi.status.done) break;
+            if (status == abi.status.pending) waker.wait(seen);
+        }
+        try std.testing.expectEqual(limit != 40, sent == items.len);
+        var result: u64 = 0;
+        while (true) {
+            const seen = waker.wakes.load(.seq_cst);
+            const status = Sum.vtable.poll_close(state, &cx, &result);
+            if (status == abi.status.done) break;
+            try std.testing.expectEqual(abi.status.pending, status);
+            waker.wait(seen);
+        }
+        try std.testing.expectEqual(@as(u64, if (limit == 40) 45 else 4950), result);
+        Sum.vtable.release(state);
+        waker.waitUnreferenced();
+    }
 }

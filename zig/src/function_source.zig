@@ -101,10 +101,105 @@ pub fn FunctionSource(comptime name: []const u8, comptime function: anytype) typ
             n: *usize,
         ) callconv(.c) i32 {
             const state = State(Self, name, Wire).of(ptr);
-            if (!state.startOnce()) return abi.status.failed;
+            state.startOnce();
             const items = @as([*]Wire, @ptrCast(@alignCast(out)))[0..cap];
             n.* = state.handoff.pollReceive(cx, items) orelse return abi.status.pending;
             return if (n.* > 0) abi.status.ready else state.outcome;
         }
     };
+}
+
+const testing = @import("testing.zig");
+const Buffer = @import("buffer.zig").Buffer;
+
+const fixtures = struct {
+    const Out = @import("out.zig").Out;
+    var canceled: std.atomic.Value(u32) = .init(0);
+
+    fn count(_: Io, out: *Out(u64), end: u64) !void {
+        errdefer _ = canceled.fetchAdd(1, .seq_cst);
+        for (0..@intCast(end)) |i| try out.send(i);
+        if (end == 13) return out.fail(error.Unlucky, "{d}", .{end});
+    }
+
+    fn text(_: Io, out: *Out([]const u8), words: u64) !void {
+        for (0..@intCast(words)) |i| try out.writer().print("{d} ", .{i});
+        try out.send("end");
+    }
+};
+
+test "a source delivers in order, then ends, or fails with its message" {
+    const Counter = FunctionSource("count", fixtures.count);
+    for ([_]u64{ 0, 1, 1000, 13 }) |end| {
+        var waker: testing.TestWaker = .{};
+        const handle = try testing.open(Counter, testing.options(3, null), &.{&end});
+        var expected: u64 = 0;
+        var items: [4]u64 = undefined;
+        const status = while (true) {
+            const n, const status = testing.next(u64, handle, &waker, &items);
+            for (items[0..n]) |item| {
+                try std.testing.expectEqual(expected, item);
+                expected += 1;
+            }
+            if (status != abi.status.ready and status != abi.status.pending) break status;
+        };
+        try std.testing.expectEqual(end, expected);
+        try std.testing.expectEqual(if (end == 13) abi.status.failed else abi.status.done, status);
+        if (end == 13) {
+            var record: abi.ErrorRecord = undefined;
+            Counter.vtable.last_error(handle.state.?, &record);
+            try std.testing.expectEqualStrings("Unlucky", record.name.get());
+            try std.testing.expectEqualStrings("13", record.message.get());
+            try std.testing.expectEqualStrings("count", record.function.get());
+        }
+        Counter.vtable.release(handle.state.?);
+        waker.waitUnreferenced();
+    }
+}
+
+test "cancel is idempotent and ends the function" {
+    const Counter = FunctionSource("count", fixtures.count);
+    const end: u64 = 1 << 40;
+    for (0..50) |turn| {
+        var waker: testing.TestWaker = .{};
+        const before = fixtures.canceled.load(.seq_cst);
+        const handle = try testing.open(Counter, testing.options(1 + turn % 3, null), &.{&end});
+        var items: [4]u64 = undefined;
+        for (0..turn % 5) |_| _ = testing.next(u64, handle, &waker, &items);
+        const started = waker.references.load(.seq_cst) > 1 or turn % 5 > 0;
+        Counter.vtable.cancel(handle.state.?);
+        Counter.vtable.cancel(handle.state.?);
+        Counter.vtable.release(handle.state.?);
+        waker.waitUnreferenced();
+        while (started and fixtures.canceled.load(.seq_cst) == before) std.Thread.yield() catch {};
+    }
+}
+
+test "bytes go through a pool that is smaller than they are" {
+    const Text = FunctionSource("text", fixtures.text);
+    var pool: testing.TestPool = undefined;
+    try pool.init(2, 64);
+    defer pool.deinit();
+    var waker: testing.TestWaker = .{};
+    const words: u64 = 500;
+    const handle = try testing.open(Text, testing.options(4, &pool), &.{&words});
+    var received: std.ArrayList(u8) = .empty;
+    defer received.deinit(std.testing.allocator);
+    var items: [3]Buffer = undefined;
+    while (true) {
+        const n, const status = testing.next(Buffer, handle, &waker, &items);
+        for (items[0..n]) |item| {
+            try received.appendSlice(std.testing.allocator, item.slice());
+            item.deinit();
+        }
+        if (status == abi.status.done) break;
+    }
+    Text.vtable.release(handle.state.?);
+    pool.waitUnreferenced();
+    waker.waitUnreferenced();
+    var expected: std.ArrayList(u8) = .empty;
+    defer expected.deinit(std.testing.allocator);
+    for (0..@intCast(words)) |i| try expected.print(std.testing.allocator, "{d} ", .{i});
+    try expected.appendSlice(std.testing.allocator, "end");
+    try std.testing.expectEqualStrings(expected.items, received.items);
 }

@@ -192,3 +192,49 @@ pub fn PollSource(comptime name: []const u8, comptime Machine: type) type {
         }
     };
 }
+
+const testing = @import("testing.zig");
+
+const Evens = struct {
+    pub const Item = u16;
+    next: u16 = 0,
+    end: u16,
+
+    pub fn init(end: u16) error{Odd}!Evens {
+        return if (end % 2 == 0) .{ .end = end } else error.Odd;
+    }
+
+    pub fn poll(self: *Evens, cx: *Context, out: []u16) Poll {
+        if (self.next == 8) return cx.fail(error.EnoughEvens, "after {d}", .{self.next});
+        out[0] = self.next;
+        self.next += 2;
+        return if (self.next >= self.end) .{ .done = 1 } else .{ .ready = 1 };
+    }
+};
+
+test "a state machine is polled until it ends, and not beyond" {
+    const Made = PollSource("evens", Evens);
+    var waker: testing.TestWaker = .{};
+    var items: [3]u16 = undefined;
+    const four: u16 = 4;
+    const handle = try testing.open(Made, testing.options(0, null), &.{&four});
+    try std.testing.expectEqual(.{ 1, abi.status.ready }, testing.next(u16, handle, &waker, &items));
+    try std.testing.expectEqual(.{ 1, abi.status.done }, testing.next(u16, handle, &waker, &items));
+    try std.testing.expectEqual(.{ 0, abi.status.done }, testing.next(u16, handle, &waker, &items));
+    Made.vtable.release(handle.state.?);
+
+    const ten: u16 = 10;
+    const failing = try testing.open(Made, testing.options(0, null), &.{&ten});
+    for (0..4) |_| _ = testing.next(u16, failing, &waker, &items);
+    try std.testing.expectEqual(.{ 0, abi.status.failed }, testing.next(u16, failing, &waker, &items));
+    var record: abi.ErrorRecord = undefined;
+    Made.vtable.last_error(failing.state.?, &record);
+    try std.testing.expectEqualStrings("EnoughEvens", record.name.get());
+    Made.vtable.release(failing.state.?);
+
+    const three: u16 = 3;
+    const args = [_]abi.Arg{.{ .ty = types.desc(u16), .value = &three }};
+    var out: abi.RawHandle = undefined;
+    try std.testing.expectEqual(abi.status.failed, Made.open(&testing.options(0, null), &args, 1, &out, &record));
+    try std.testing.expectEqualStrings("Odd", record.name.get());
+}

@@ -83,39 +83,7 @@ pub const Poller = struct {
     }
 };
 
-/// A waker that counts, for tests.
-pub const TestWaker = struct {
-    handle: abi.WakerHandle = .{ .vtable = &vtable },
-    references: std.atomic.Value(u32) = .init(1),
-    wakes: std.atomic.Value(u32) = .init(0),
-
-    const vtable: abi.WakerVTable = .{
-        .header = .of(abi.WakerVTable),
-        .retain = &retain,
-        .release = &release,
-        .wake = &wake,
-    };
-
-    pub fn context(w: *TestWaker) abi.PollContext {
-        return .{ .struct_size = @sizeOf(abi.PollContext), .reserved = 0, .waker = &w.handle };
-    }
-
-    fn of(handle: *const abi.WakerHandle) *TestWaker {
-        return @constCast(@fieldParentPtr("handle", handle));
-    }
-
-    fn retain(handle: *const abi.WakerHandle) callconv(.c) void {
-        _ = of(handle).references.fetchAdd(1, .monotonic);
-    }
-
-    fn release(handle: *const abi.WakerHandle) callconv(.c) void {
-        _ = of(handle).references.fetchSub(1, .acq_rel);
-    }
-
-    fn wake(handle: *const abi.WakerHandle) callconv(.c) void {
-        _ = of(handle).wakes.fetchAdd(1, .seq_cst);
-    }
-};
+const TestWaker = @import("testing.zig").TestWaker;
 
 test "only a parked poller is woken, and once" {
     var waker: TestWaker = .{};

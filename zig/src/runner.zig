@@ -14,6 +14,11 @@ const panic = @import("panic.zig");
 
 /// Stack of the function's thread unless the opener says otherwise. It is reserved, not committed.
 pub const default_stack_size = 2 * 1024 * 1024;
+/// A smaller stack is made this large: the C library refuses one that has no room for a thread's own
+/// data, and std takes that refusal for a bug.
+pub const min_stack_size = 128 * 1024;
+/// More than any machine has; for arithmetic that does not overflow.
+const max_stack_size = std.math.maxInt(usize) >> 17;
 
 pub const Runner = struct {
     threaded: Io.Threaded = .init_single_threaded,
@@ -41,6 +46,8 @@ pub const Runner = struct {
     const Mode = enum(u32) {
         /// Not started.
         idle,
+        /// Cancelled before it was started: it never runs.
+        never,
         running,
         /// The function waits for the other side (and for nothing else).
         parked,
@@ -66,7 +73,10 @@ pub const Runner = struct {
         var r: Runner = .{ .callbacks = callbacks };
         // From the state without signal handlers, and with what `Threaded.init` would set.
         r.threaded.allocator = std.heap.c_allocator;
-        r.threaded.stack_size = if (stack_size == 0) default_stack_size else @intCast(stack_size);
+        r.threaded.stack_size = if (stack_size == 0)
+            default_stack_size
+        else
+            std.math.clamp(std.math.cast(usize, stack_size) orelse max_stack_size, min_stack_size, max_stack_size);
         r.threaded.concurrent_limit = .unlimited;
         r.threaded.async_limit = .limited(asyncLimit());
         if (@hasField(@TypeOf(r.threaded.environ.process_environ.block), "slice")) {
@@ -77,12 +87,17 @@ pub const Runner = struct {
     }
 
     pub fn started(r: *const Runner) bool {
-        return r.mode.load(.monotonic) != .idle;
+        return switch (r.mode.load(.monotonic)) {
+            .idle, .never => false,
+            else => true,
+        };
     }
 
     /// Starts the thread. A second call does nothing.
-    pub fn start(r: *Runner) error{ThreadUnavailable}!void {
-        if (r.mode.cmpxchgStrong(.idle, .running, .acq_rel, .acquire)) |_| return;
+    pub fn start(r: *Runner) error{ ThreadUnavailable, Canceled }!void {
+        if (r.mode.cmpxchgStrong(.idle, .running, .acq_rel, .acquire)) |mode| {
+            return if (mode == .never) error.Canceled;
+        }
         errdefer r.mode.store(.finished, .release);
         if (!exit_hook.available or !exit_hook.prepare()) return error.ThreadUnavailable;
         interrupt.prepare();
@@ -136,10 +151,10 @@ pub const Runner = struct {
     /// Asks the function to end. Idempotent, from any thread, never blocks.
     pub fn cancel(r: *Runner) void {
         while (true) switch (r.mode.load(.seq_cst)) {
-            .idle => if (r.swapMode(.idle, .canceled_here)) return,
+            .idle => if (r.swapMode(.idle, .never)) return,
             .parked => if (r.swapMode(.parked, .canceled_here)) return r.wakeThread(),
             .running => if (r.swapMode(.running, .canceled_by_io)) return r.startCanceler(),
-            .canceled_here, .canceled_by_io, .finished => return,
+            .never, .canceled_here, .canceled_by_io, .finished => return,
         };
     }
 
@@ -147,7 +162,7 @@ pub const Runner = struct {
     fn startCanceler(r: *Runner) void {
         if (!exit_hook.available) unreachable; // nothing runs
         r.callbacks.retain(r);
-        const thread = std.Thread.spawn(.{ .stack_size = 128 * 1024 }, cancelAndRelease, .{r}) catch {
+        const thread = std.Thread.spawn(.{}, cancelAndRelease, .{r}) catch {
             // Without one, the function ends when it next asks something of a hand-off. If it has
             // ended meanwhile, its `threadExit` waits for a canceler: be one, for a done future.
             if (!r.swapMode(.canceled_by_io, .canceled_here)) r.releaseFuture();

@@ -28,7 +28,11 @@ pub fn State(comptime Owner: type, comptime name: []const u8, comptime Wire: typ
         outcome: i32,
 
         /// In place: the parts point to each other. On an error nothing is left to free.
-        pub fn init(s: *Self, options: *const abi.OpenOptions, body: *const fn (*Self, Io) void) error{OutOfMemory}!void {
+        pub fn init(
+            s: *Self,
+            options: *const abi.OpenOptions,
+            body: *const fn (*Self, Io) void,
+        ) error{OutOfMemory}!void {
             const capacity: usize = if (options.capacity == 0)
                 handoff_mod.defaultCapacity(Wire)
             else
@@ -71,17 +75,18 @@ pub fn State(comptime Owner: type, comptime name: []const u8, comptime Wire: typ
             s.failure.err = err;
         }
 
-        /// Starts the thread at the first poll. False: there is none, `last_error` says why.
-        pub fn startOnce(s: *Self) bool {
-            if (s.runner.started()) return s.failure.domain != abi.domain.runtime;
+        /// Starts the thread at the first poll. If that is not to be, the hand-off ends at once, and
+        /// `outcome` says how.
+        pub fn startOnce(s: *Self) void {
+            if (s.runner.started()) return;
             s.runner.start() catch |err| {
-                s.failure.domain = abi.domain.runtime;
-                s.failure.say("the system has no thread for `{s}`", .{name});
+                if (err == error.ThreadUnavailable) {
+                    s.failure.domain = abi.domain.runtime;
+                    s.failure.say("the system has no thread for `{s}`", .{name});
+                }
                 s.fail(err);
                 s.handoff.finish();
-                return false;
             };
-            return true;
         }
 
         const callbacks: Runner.Callbacks = .{

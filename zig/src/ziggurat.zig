@@ -56,7 +56,10 @@ test {
     _ = @import("abi.zig");
     _ = @import("buffer.zig");
     _ = @import("failure.zig");
+    _ = @import("function_sink.zig");
+    _ = @import("function_source.zig");
     _ = @import("handoff.zig");
+    _ = @import("poll_source.zig");
     _ = @import("poller.zig");
     _ = @import("ring.zig");
     _ = @import("shape.zig");
