@@ -6,20 +6,23 @@
 mod support;
 
 use std::fs::File;
+use std::hint::black_box;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use bytes::Bytes;
 use futures::executor::block_on;
 use futures::{StreamExt, TryStreamExt};
 use support::{Unit, case, compare};
+use ziggurat::BufferPool;
 use ziggurat_examples_zig::chunks;
 
 const KIB: usize = 1024;
 const MIB: usize = 1024 * KIB;
 
 fn newlines(bytes: &[u8]) -> u64 {
-    memchr::memchr_iter(b'\n', bytes).count() as u64
+    bytecount::count(bytes, b'\n') as u64
 }
 
 fn std_read(path: &Path, chunk: usize) -> u64 {
@@ -96,6 +99,54 @@ fn test_file(folder: &Path) -> PathBuf {
     path
 }
 
+/// What a chunk costs whose consumer reads only its head: the price of owning it.
+fn compare_chunks() {
+    const CHUNKS: u64 = 2000;
+    let pool = BufferPool::builder(64 * KIB).blocks(8).build().expect("a pool");
+    warm_up(&pool);
+    let payload = vec![7_u8; 64 * KIB];
+    let head = |chunk: &[u8]| black_box(chunk[0]);
+    compare(
+        "chunks of 64 KiB of which the consumer reads the first byte",
+        Unit::Nanoseconds,
+        25,
+        vec![
+            case("a Vec copied from the producer's buffer", || {
+                (0..CHUNKS).for_each(|_| {
+                    head(&black_box(&payload).to_vec());
+                });
+                CHUNKS
+            }),
+            case("a pool's block as Bytes", || {
+                (0..CHUNKS).for_each(|_| {
+                    let mut block = pool.try_acquire().expect("a block");
+                    // SAFETY: the block's bytes were written before, when the pool was warmed up.
+                    unsafe { block.advance(64 * KIB) };
+                    head(&Bytes::from(block.freeze()));
+                });
+                CHUNKS
+            }),
+            case("a pool's block as Buffer", || {
+                (0..CHUNKS).for_each(|_| {
+                    let mut block = pool.try_acquire().expect("a block");
+                    // SAFETY: as above.
+                    unsafe { block.advance(64 * KIB) };
+                    head(&block.freeze());
+                });
+                CHUNKS
+            }),
+        ],
+    );
+}
+
+/// Writes every block of a pool once.
+fn warm_up(pool: &BufferPool) {
+    let blocks: Vec<_> = std::iter::from_fn(|| pool.try_acquire()).collect();
+    blocks.into_iter().for_each(|mut block| {
+        block.put_slice(&vec![7; 64 * KIB]);
+    });
+}
+
 fn main() {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let arguments: Vec<String> = std::env::args().collect();
@@ -138,6 +189,8 @@ fn main() {
             case("wc -l", || checked(wc(path))),
         ],
     );
+
+    compare_chunks();
 
     println!("\npeak memory of one run at 64 KiB");
     let this = std::env::current_exe().expect("this program");

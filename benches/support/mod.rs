@@ -18,6 +18,7 @@ pub fn case<'a>(name: &'a str, run: impl FnMut() -> u64 + 'a) -> Case<'a> {
 }
 
 /// How a comparison is shown.
+#[allow(dead_code)] // each bench uses one of them
 #[derive(Clone, Copy)]
 pub enum Unit {
     /// Nanoseconds per unit: lower is better.

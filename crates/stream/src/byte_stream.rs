@@ -133,8 +133,10 @@ impl Stream for ZigByteStream {
         self.poll_next_buffer(cx).map_ok(Bytes::from)
     }
 
+    /// At least one if any are here: an impossible chunk among them would be the last item.
     fn size_hint(&self) -> (usize, Option<usize>) {
-        self.batches.size_hint()
+        let (here, most) = self.batches.size_hint();
+        (here.min(1), most)
     }
 }
 

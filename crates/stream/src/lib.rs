@@ -28,6 +28,8 @@ mod outbox;
 mod reader;
 mod sink;
 mod stream;
+#[cfg(all(test, not(loom)))]
+mod tests;
 mod writer;
 
 pub use bind::{

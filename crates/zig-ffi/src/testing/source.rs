@@ -171,6 +171,12 @@ impl<W: Copy> FakeSource<W> {
         self.inner.script.lock().unwrap().push_back(crossing);
     }
 
+    /// The crossings that are left of the script, and the items in them.
+    pub fn left(&self) -> (usize, usize) {
+        let script = self.inner.script.lock().unwrap();
+        (script.len(), script.iter().map(|crossing| crossing.items.len()).sum())
+    }
+
     /// The waker of the last poll.
     pub fn waker(&self) -> Option<HeldWaker> {
         self.inner.state.waker()

@@ -93,7 +93,7 @@ fn a_bad_end_while_sending() {
     assert_eq!(send(&mut sink, &[1, 2]), (1, Progress::Ended(Some(ZigError::Canceled))));
     is_over(&fake, sink);
     for status in [abi::ERROR, abi::PANICKED] {
-        let (fake, mut sink) = sink([Taking::new(2, status)], []);
+        let (fake, mut sink) = self::sink([Taking::new(2, status)], []);
         assert!(matches!(send(&mut sink, &[1, 2]), (2, Progress::Ended(Some(_)))));
         assert_eq!(fake.calls().descriptions, 1);
         is_over(&fake, sink);
