@@ -128,12 +128,16 @@ fn the_memory_that_rust_sees_is_the_pools() {
     let pool = BufferPool::builder(4096).blocks(2).align(4096).build().unwrap();
     let known: Vec<usize> = {
         let blocks: Vec<_> = (0..2).map(|_| pool.try_acquire().unwrap()).collect();
-        blocks.into_iter().map(|b| b.into_raw()).map(|raw| {
-            let address = raw.ptr as usize;
-            // SAFETY: taken apart just above, and given back once.
-            unsafe { (raw.release.unwrap())(raw.ctx, raw.ptr, raw.cap, raw.align) };
-            address
-        }).collect()
+        blocks
+            .into_iter()
+            .map(|b| b.into_raw())
+            .map(|raw| {
+                let address = raw.ptr as usize;
+                // SAFETY: taken apart just above, and given back once.
+                unsafe { (raw.release.unwrap())(raw.ctx, raw.ptr, raw.cap, raw.align) };
+                address
+            })
+            .collect()
     };
     futures::executor::block_on(async {
         let mut stream = zig::pattern(20, 4096).pool(pool.clone()).open().unwrap();

@@ -44,8 +44,6 @@ fn both_languages_agree_about_the_layout() {
     let library = unsafe { Library::open(exports) }.unwrap();
     assert!(library.names().any(|name| name == "numbers"));
     // SAFETY: as above.
-    let theirs = unsafe {
-        std::slice::from_raw_parts((*exports).layout, (*exports).layout_count)
-    };
+    let theirs = unsafe { std::slice::from_raw_parts((*exports).layout, (*exports).layout_count) };
     assert_eq!(theirs, LAYOUT);
 }

@@ -211,8 +211,8 @@ fn a_state_machine_fails_as_it_says() {
 
 #[test]
 fn a_mismatch_is_a_typed_error_that_names_both_sides() {
-    use ziggurat::OpenError;
     use zig::mismatched::{fails, machine, missing, numbers, sum};
+    use ziggurat::OpenError;
     let text = |error: OpenError| error.to_string();
     assert_eq!(text(numbers(1).open().unwrap_err()), "`numbers` takes 2 arguments, not 1");
     assert_eq!(
@@ -220,7 +220,10 @@ fn a_mismatch_is_a_typed_error_that_names_both_sides() {
         "argument 1 of `machine` is u32 in Zig, not u64"
     );
     assert_eq!(text(fails(1, "").open().unwrap_err()), "the items are u64 in Zig, not i64");
-    assert!(text(missing().open().unwrap_err()).starts_with("no stream named `missing`; the library has: numbers, "));
+    assert!(
+        text(missing().open().unwrap_err())
+            .starts_with("no stream named `missing`; the library has: numbers, ")
+    );
     assert!(text(sum(1).open().unwrap_err()).starts_with("no stream named `sum`"));
     assert!(matches!(zig::machine(1, 0).batch(0).open(), Err(OpenError::Zero("batch"))));
     assert!(matches!(zig::machine(1, 0).capacity(0).open(), Err(OpenError::Zero("capacity"))));
@@ -239,6 +242,10 @@ fn impossible_stacks_and_capacities_are_typed_errors() {
     assert!(failure.is_runtime());
     assert_eq!(failure.to_string(), "the system has no thread for `numbers`: ThreadUnavailable");
     assert!(block_on(stream.next()).is_none());
+    assert!(matches!(
+        zig::numbers(10, 120).batch(usize::MAX).open(),
+        Err(OpenError::BatchTooLarge { items: usize::MAX })
+    ));
     for capacity in [usize::MAX, usize::MAX / 64] {
         let error = zig::numbers(10, 120).capacity(capacity).open().unwrap_err();
         assert!(matches!(error, OpenError::Failed(_)), "{error:?}");

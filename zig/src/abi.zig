@@ -219,29 +219,34 @@ pub const Exports = extern struct {
     layout: [*]const u32,
 };
 
-/// Size, alignment and field offsets of every struct above, in the order of `abi.rs`.
+/// Alignments and field offsets of the structs above, and the sizes of those that never grow, in the
+/// order of `abi.rs`. What a later minor version adds to a table goes to the end.
 pub const layout = layoutOf(.{
-    Header,      TypeDesc,     Slice,      ErrorRecord, WakerHandle,
-    WakerVTable, PollContext,  RawBuffer,  PoolHandle,  PoolVTable,
-    RawHandle,   SourceVTable, SinkVTable, OpenOptions, Arg,
-    Export,      Exports,
+    .{ Header, .fixed },      .{ TypeDesc, .fixed },    .{ Slice, .fixed },       .{ ErrorRecord, .fixed },
+    .{ WakerHandle, .fixed }, .{ WakerVTable, .grows }, .{ PollContext, .grows }, .{ RawBuffer, .fixed },
+    .{ PoolHandle, .fixed },  .{ PoolVTable, .grows },  .{ RawHandle, .fixed },   .{ SourceVTable, .grows },
+    .{ SinkVTable, .grows },  .{ OpenOptions, .grows }, .{ Arg, .fixed },         .{ Export, .fixed },
+    .{ Exports, .grows },
 });
 
-fn layoutLen(comptime types: anytype) usize {
+fn layoutLen(comptime structs: anytype) usize {
     var n: usize = 0;
-    for (types) |T| n += 2 + @typeInfo(T).@"struct".field_names.len;
+    for (structs) |s| n += 1 + @typeInfo(s[0]).@"struct".field_names.len + @intFromBool(s[1] == .fixed);
     return n;
 }
 
-fn layoutOf(comptime types: anytype) [layoutLen(types)]u32 {
-    var table: [layoutLen(types)]u32 = undefined;
+fn layoutOf(comptime structs: anytype) [layoutLen(structs)]u32 {
+    var table: [layoutLen(structs)]u32 = undefined;
     var i: usize = 0;
-    for (types) |T| {
-        table[i] = @sizeOf(T);
-        table[i + 1] = @alignOf(T);
-        i += 2;
-        for (@typeInfo(T).@"struct".field_names) |field| {
-            table[i] = @offsetOf(T, field);
+    for (structs) |s| {
+        table[i] = @alignOf(s[0]);
+        i += 1;
+        for (@typeInfo(s[0]).@"struct".field_names) |field| {
+            table[i] = @offsetOf(s[0], field);
+            i += 1;
+        }
+        if (s[1] == .fixed) {
+            table[i] = @sizeOf(s[0]);
             i += 1;
         }
     }

@@ -482,24 +482,30 @@ impl Waiters {
 
     /// Leaves a waker, in the place of the one that was left under `id`.
     fn register(&self, id: &mut Option<u64>, waker: &Waker) {
+        // Cloned before, and the old one dropped after: both call out, which must not happen under the
+        // lock.
+        let waker = waker.clone();
         let mut list = self.lock();
-        if let Some(id) = *id {
-            if let Some((_, old)) = list.waiting.iter_mut().find(|(i, _)| *i == id) {
-                old.clone_from(waker);
-                return;
+        let place = id.and_then(|id| list.waiting.iter().position(|(i, _)| *i == id));
+        let old = match place {
+            Some(at) => Some(std::mem::replace(&mut list.waiting[at].1, waker)),
+            None => {
+                list.next_id += 1;
+                let new = list.next_id;
+                *id = Some(new);
+                list.waiting.push_back((new, waker));
+                None
             }
-        }
-        list.next_id += 1;
-        let new = list.next_id;
-        *id = Some(new);
-        list.waiting.push_back((new, waker.clone()));
+        };
+        drop(list);
+        drop(old);
     }
 
     fn remove(&self, id: u64) {
         let mut list = self.lock();
         let removed = list.waiting.iter().position(|(i, _)| *i == id);
         let removed = removed.and_then(|at| list.waiting.remove(at));
-        // Dropping a waker is calling out.
+        // As in `register`.
         drop(list);
         drop(removed);
     }

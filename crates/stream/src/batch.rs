@@ -2,7 +2,7 @@
 
 use std::task::{Context, Poll};
 
-use ziggurat_zig_ffi::{Progress, RawSource, ZigError};
+use ziggurat_zig_ffi::{OpenError, Progress, RawSource, ZigError};
 
 /// A source with room for one crossing's items.
 ///
@@ -26,16 +26,33 @@ enum After {
     End,
 }
 
+/// Memory for `batch` items, or a typed error for a batch size that is impossible.
+pub(crate) fn reserve<W>(batch: usize) -> Result<Vec<W>, OpenError> {
+    if batch == 0 {
+        return Err(OpenError::Zero("batch"));
+    }
+    let mut items = Vec::new();
+    items.try_reserve_exact(batch).map_err(|_| OpenError::BatchTooLarge { items: batch })?;
+    Ok(items)
+}
+
 impl<W: Copy> Batches<W> {
     /// `source`'s items are of type `W`.
     ///
     /// # Safety
     ///
     /// Any bit pattern that the source may write is a `W`.
-    pub(crate) unsafe fn new(source: RawSource, empty: W, batch: usize, budget: usize) -> Self {
-        let items = vec![empty; batch].into_boxed_slice();
+    pub(crate) unsafe fn new(
+        source: RawSource,
+        empty: W,
+        batch: usize,
+        budget: usize,
+    ) -> Result<Self, OpenError> {
+        let mut items = reserve(batch)?;
+        items.resize(batch, empty);
+        let items = items.into_boxed_slice();
         let after = After::More;
-        Batches { source, items, start: 0, end: 0, after, budget, full_budget: budget }
+        Ok(Batches { source, items, start: 0, end: 0, after, budget, full_budget: budget })
     }
 
     /// Items that are here already.

@@ -47,9 +47,9 @@ impl<R: Plain> ZigByteSink<R> {
     ///
     /// [`OpenError`] when its items are not bytes or its result is not `R`, or `batch` is 0.
     pub fn from_sink(sink: RawSink, batch: usize) -> Result<Self, OpenError> {
-        crate::sink::check(&sink, TypeDesc::BYTES, TypeDesc::of::<R>(), batch)?;
+        crate::sink::check(&sink, TypeDesc::BYTES, TypeDesc::of::<R>())?;
         // SAFETY: just checked; a `Buffer` is a `RawBuffer` (`repr(transparent)`).
-        Ok(ZigByteSink { outbox: unsafe { Outbox::new(sink, batch) } })
+        Ok(ZigByteSink { outbox: unsafe { Outbox::new(sink, batch) }? })
     }
 
     /// Sends one chunk and hands it over. No allocation.

@@ -62,15 +62,12 @@ impl ZigByteStream {
     ///
     /// [`OpenError`] when the source's items are not bytes, or `batch` is 0.
     pub fn from_source(source: RawSource, batch: usize) -> Result<Self, OpenError> {
-        if batch == 0 {
-            return Err(OpenError::Zero("batch"));
-        }
         let (expected, found) = (TypeDesc::BYTES, source.item());
         if expected != found {
             return Err(OpenError::ItemType { expected, found });
         }
         // SAFETY: the items are `RawBuffer`s, which are integers and pointers.
-        let batches = unsafe { Batches::new(source, NO_BUFFER, batch, BUDGET) };
+        let batches = unsafe { Batches::new(source, NO_BUFFER, batch, BUDGET) }?;
         Ok(ZigByteStream { batches })
     }
 

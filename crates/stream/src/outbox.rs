@@ -2,7 +2,9 @@
 
 use std::task::{Context, Poll, ready};
 
-use ziggurat_zig_ffi::{Plain, Progress, RawSink, ZigError};
+use ziggurat_zig_ffi::{OpenError, Plain, Progress, RawSink, ZigError};
+
+use crate::batch::reserve;
 
 /// A raw sink with the items that wait for it. `W` is what the items are on the other side.
 pub(crate) struct Outbox<W, R> {
@@ -24,9 +26,9 @@ impl<W, R: Plain> Outbox<W, R> {
     /// # Safety
     ///
     /// `sink`'s items are described by `W`, its result by `R`.
-    pub(crate) unsafe fn new(sink: RawSink, batch: usize) -> Self {
-        let items = Vec::with_capacity(batch);
-        Outbox { sink, items, batch, state: State::Open }
+    pub(crate) unsafe fn new(sink: RawSink, batch: usize) -> Result<Self, OpenError> {
+        let items = reserve(batch)?;
+        Ok(Outbox { sink, items, batch, state: State::Open })
     }
 
     /// Waits until an item can be accepted.

@@ -53,9 +53,9 @@ impl<T: Plain, R: Plain> ZigSink<T, R> {
     ///
     /// [`OpenError`] when its items are not `T` or its result is not `R`, or `batch` is 0.
     pub fn from_sink(sink: RawSink, batch: usize) -> Result<Self, OpenError> {
-        check(&sink, TypeDesc::of::<T>(), TypeDesc::of::<R>(), batch)?;
+        check(&sink, TypeDesc::of::<T>(), TypeDesc::of::<R>())?;
         // SAFETY: just checked.
-        Ok(ZigSink { outbox: unsafe { Outbox::new(sink, batch) } })
+        Ok(ZigSink { outbox: unsafe { Outbox::new(sink, batch) }? })
     }
 
     /// Hands over what is left, ends the input, and waits for what the function returns.
@@ -97,16 +97,8 @@ impl<T: Plain, R: Plain> ZigSink<T, R> {
     }
 }
 
-/// Checks a sink's types, and the batch size.
-pub(crate) fn check(
-    sink: &RawSink,
-    item: TypeDesc,
-    result: TypeDesc,
-    batch: usize,
-) -> Result<(), OpenError> {
-    if batch == 0 {
-        return Err(OpenError::Zero("batch"));
-    }
+/// Checks a sink's types.
+pub(crate) fn check(sink: &RawSink, item: TypeDesc, result: TypeDesc) -> Result<(), OpenError> {
     if sink.item() != item {
         return Err(OpenError::ItemType { expected: item, found: sink.item() });
     }

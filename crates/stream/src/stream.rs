@@ -58,15 +58,12 @@ impl<T: Plain> ZigStream<T> {
     ///
     /// [`OpenError`] when the source's items are not `T`, or `batch` is 0.
     pub fn from_source(source: RawSource, batch: usize) -> Result<Self, OpenError> {
-        if batch == 0 {
-            return Err(OpenError::Zero("batch"));
-        }
         let (expected, found) = (TypeDesc::of::<T>(), source.item());
         if expected != found {
             return Err(OpenError::ItemType { expected, found });
         }
         // SAFETY: the source's items have `T`'s size and alignment, and any bit pattern is a `Plain`.
-        let batches = unsafe { Batches::new(source, T::zeroed(), batch, BUDGET) };
+        let batches = unsafe { Batches::new(source, T::zeroed(), batch, BUDGET) }?;
         Ok(ZigStream { batches })
     }
 

@@ -9,7 +9,8 @@ use std::process::ExitCode;
 use ziggurat_zig_build::Build;
 
 fn main() -> ExitCode {
-    // Nothing is built, so the root file need not exist; a user without a cache folder gets one here.
+    // Nothing is built, so the root file need not exist. Beside the folder lies the cache of a user
+    // who has none.
     let out_dir = std::env::temp_dir();
     let mut zig = match Build::new("root.zig").out_dir(out_dir).try_zig_command() {
         Ok(zig) => zig,

@@ -348,41 +348,45 @@ pub struct Exports {
 }
 
 macro_rules! layout {
-    ($($ty:ident { $($field:ident),* $(,)? })*) => {
-        /// Size, alignment and field offsets of every struct above, in order. The Zig half computes
-        /// the same list from its own declarations; [`Library::open`](crate::Library::open) compares them.
+    ($($ty:ident { $($field:ident),* $(,)? } $([$size:ident])?)*) => {
+        /// Alignments and field offsets of the structs above, and the sizes of those that never grow.
+        /// What a later minor version adds to a table goes to the end of this list, so that lists of
+        /// both are alike as far as the shorter one goes.
+        ///
+        /// The Zig half computes the same list from its own declarations;
+        /// [`Library::open`](crate::Library::open) compares them.
         pub const LAYOUT: &[u32] = &[$(
-            size_of::<$ty>() as u32,
             align_of::<$ty>() as u32,
             $(offset_of!($ty, $field) as u32,)*
+            $($size::<$ty>() as u32,)?
         )*];
 
         /// What the entries of [`LAYOUT`] are, for a message when they differ.
         pub const LAYOUT_NAMES: &[&str] = &[$(
-            concat!(stringify!($ty), " (size)"),
             concat!(stringify!($ty), " (alignment)"),
             $(concat!(stringify!($ty), ".", stringify!($field)),)*
+            $(concat!(stringify!($ty), " (", stringify!($size), ")"),)?
         )*];
     };
 }
 
 layout! {
-    Header { struct_size, abi_major, abi_minor, features }
-    TypeDesc { kind, align, size }
-    Slice { ptr, len }
-    ErrorRecord { domain, code, name, message, function }
-    WakerHandle { vtable }
+    Header { struct_size, abi_major, abi_minor, features } [size_of]
+    TypeDesc { kind, align, size } [size_of]
+    Slice { ptr, len } [size_of]
+    ErrorRecord { domain, code, name, message, function } [size_of]
+    WakerHandle { vtable } [size_of]
     WakerVTable { header, retain, release, wake }
     PollContext { struct_size, reserved, waker }
-    RawBuffer { ptr, len, cap, align, release, ctx }
-    PoolHandle { vtable, block_size }
+    RawBuffer { ptr, len, cap, align, release, ctx } [size_of]
+    PoolHandle { vtable, block_size } [size_of]
     PoolVTable { header, retain, release, acquire, drop_ticket, share }
-    RawHandle { vtable, state }
+    RawHandle { vtable, state } [size_of]
     SourceVTable { header, item, retain, release, poll_batch, cancel, last_error }
     SinkVTable { header, item, result, retain, release, send_batch, poll_close, cancel, last_error }
     OpenOptions { struct_size, flags, capacity, stack_size, pool }
-    Arg { ty, value }
-    Export { name, kind, arg_count, args, item, result, open }
+    Arg { ty, value } [size_of]
+    Export { name, kind, arg_count, args, item, result, open } [size_of]
     Exports { header, count, entries, layout_count, layout }
 }
 

@@ -231,6 +231,12 @@ pub enum OpenError {
     /// A capacity or batch size of zero.
     #[error("the {0} must not be zero")]
     Zero(&'static str),
+    /// There is no memory for a batch of this many items.
+    #[error("no memory for a batch of {items} items")]
+    BatchTooLarge {
+        /// The batch size that was asked for.
+        items: usize,
+    },
     /// No buffer pool could be made.
     #[error("no buffer pool could be made")]
     Pool(#[from] PoolError),

@@ -156,7 +156,8 @@ impl Library {
         if !exports.layout.is_aligned() {
             return Err(OpenError::Misaligned("layout"));
         }
-        // A newer library may have more structs at the end, which nobody here asks for.
+        // A newer library's list is longer, an older one's shorter only by what a later minor version
+        // has added: this is the first version, so there is no shorter one.
         let count = exports.layout_count.min(LAYOUT.len());
         // SAFETY: not null, aligned, and readable for as long as it says.
         let theirs = unsafe { std::slice::from_raw_parts(exports.layout, count) };

@@ -72,12 +72,12 @@ fn a_list_that_cannot_be_used_is_refused() {
 #[test]
 fn a_layout_that_differs_is_named() {
     let none = open(vec![], |t| t.layout_count = 0).map(drop);
-    let ours = size_of::<abi::Header>() as u32;
-    assert_eq!(none, Err(OpenError::Layout { field: "Header (size)", ours, theirs: 0 }));
+    let ours = align_of::<abi::Header>() as u32;
+    assert_eq!(none, Err(OpenError::Layout { field: "Header (alignment)", ours, theirs: 0 }));
     let short = open(vec![], |t| t.layout_count -= 1).map(drop);
     assert!(matches!(short, Err(OpenError::Layout { field: "Exports.layout", theirs: 0, .. })));
     let mut other = LAYOUT.to_vec();
-    other[1] = 1;
+    other[0] = 1;
     let differs = open(vec![], |t| t.layout = other.as_ptr()).map(drop);
     assert_eq!(differs, Err(OpenError::Layout { field: "Header (alignment)", ours: 8, theirs: 1 }));
     // A newer library may know more structs.
