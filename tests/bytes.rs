@@ -80,6 +80,16 @@ on_every_executor! {
         }
     }
 
+    async fn one_block_is_enough(_executor: Executor) {
+        let pool = BufferPool::builder(1000).blocks(1).build().unwrap();
+        let mut stream = zig::written(5000, 70).pool(pool).open().unwrap();
+        let mut text = Vec::new();
+        while let Some(chunk) = stream.try_next().await.unwrap() {
+            text.extend_from_slice(&chunk);
+        }
+        assert!(text == expected_text(5000).as_bytes());
+    }
+
     async fn arguments_of_every_kind_arrive(_executor: Executor) {
         let pair = Pair { a: 7, b: 0.0, c: *b"zig!" };
         let stream = zig::echo(b"bytes", 255, -5, 1.5, &pair).open().unwrap();

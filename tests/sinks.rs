@@ -4,7 +4,7 @@ mod support;
 
 use bytes::Bytes;
 use futures::{AsyncWriteExt, SinkExt, StreamExt, poll, stream};
-use support::{Executor, slot_for, wait_for_slot};
+use support::{Executor, slot_for, wait_for, wait_for_slot};
 use tokio::io::AsyncWriteExt as _;
 use tokio_util::compat::FuturesAsyncWriteCompatExt;
 use ziggurat::{Buffer, BufferPool, ZigError};
@@ -111,6 +111,53 @@ on_every_executor! {
         sink.send(Bytes::new()).await.unwrap();
         let expected = Checksum { sum: 1000, bytes: 500, chunks: 11 };
         assert_eq!(sink.close().await.unwrap(), expected);
+    }
+
+    async fn every_way_to_read_may_be_mixed(_executor: Executor) {
+        let mut sink = zig::mixed().open().unwrap();
+        let (mut bytes, mut sum) = (0, 0);
+        for i in 0..200_usize {
+            let chunk = vec![i as u8; (i * 997) % 100_000];
+            bytes += chunk.len() as u64;
+            sum += chunk.iter().map(|&b| u64::from(b)).sum::<u64>();
+            sink.feed(Bytes::from(chunk)).await.unwrap();
+        }
+        let result = sink.close().await.unwrap();
+        assert_eq!((result.bytes, result.sum), (bytes, sum));
+    }
+
+    async fn leftovers_are_released_where_thread_locals_live(executor: Executor) {
+        thread_local! {
+            static LOCAL: std::cell::RefCell<Vec<u8>> = const { std::cell::RefCell::new(Vec::new()) };
+        }
+        struct Owner(std::sync::Arc<std::sync::atomic::AtomicUsize>);
+        impl AsRef<[u8]> for Owner {
+            fn as_ref(&self) -> &[u8] {
+                b"owned"
+            }
+        }
+        impl Drop for Owner {
+            fn drop(&mut self) {
+                // Panics, and so aborts, on a thread that has lost its thread-locals.
+                LOCAL.with(|local| local.borrow_mut().push(1));
+                self.0.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+            }
+        }
+        let number = slot_for(26, executor);
+        let released = std::sync::Arc::default();
+        for turn in 1..=10 {
+            let mut sink = zig::sip(number).open().unwrap();
+            for _ in 0..10 {
+                let owner = Owner(std::sync::Arc::clone(&released));
+                sink.send(Bytes::from_owner(owner)).await.unwrap();
+            }
+            wait_for_slot(number, "it has had enough", |s| s.started == turn);
+            drop(sink);
+            wait_for("all were released", || {
+                let all = released.load(std::sync::atomic::Ordering::SeqCst) == 10 * turn as usize;
+                all.then_some(())
+            });
+        }
     }
 
     async fn async_write_gathers_and_closes(_executor: Executor) {

@@ -117,6 +117,34 @@ on_every_executor! {
         wait_for_slot(number, "the child was cancelled", |s| s.deferred == 1 && s.canceled == 1);
     }
 
+    async fn a_function_ends_although_its_child_is_the_one_that_sends(executor: Executor) {
+        let number = slot_for(14, executor);
+        for turn in 1..=10 {
+            let mut stream = zig::child_sends(number).capacity(1).batch(1).open().unwrap();
+            stream.next().await.unwrap().unwrap();
+            std::thread::yield_now();
+            drop(stream);
+            wait_for_slot(number, "both have been told", |s| {
+                (s.deferred, s.canceled, s.sent) == (turn, turn, turn)
+            });
+        }
+    }
+
+    async fn a_function_may_ask_to_be_cancelled_again(executor: Executor) {
+        let number = slot_for(15, executor);
+        for turn in 1..=10 {
+            let mut stream = zig::recancels(number).capacity(1).batch(1).open().unwrap();
+            stream.next().await.unwrap().unwrap();
+            if turn % 2 == 0 {
+                // The function is parked by now, or not yet: both are to work.
+                std::thread::yield_now();
+            }
+            drop(stream);
+            let seen = wait_for_slot(number, "it has ended", |s| s.deferred == turn);
+            assert_eq!((seen.canceled, seen.sent), (turn, 0));
+        }
+    }
+
     async fn a_cancelation_is_delivered_once(executor: Executor) {
         let number = slot_for(7, executor);
         for turn in 1..=50 {
@@ -250,6 +278,29 @@ fn impossible_stacks_and_capacities_are_typed_errors() {
         let error = zig::numbers(10, 120).capacity(capacity).open().unwrap_err();
         assert!(matches!(error, OpenError::Failed(_)), "{error:?}");
     }
+}
+
+#[test]
+#[cfg(unix)]
+fn a_blocked_signal_does_not_keep_a_system_call_going() {
+    // What a thread of a daemon often does; function threads inherit it.
+    std::thread::spawn(|| {
+        // SAFETY: blocks all signals of this thread, which ends with the test.
+        unsafe {
+            let mut all = std::mem::zeroed();
+            libc::sigfillset(&raw mut all);
+            libc::pthread_sigmask(libc::SIG_BLOCK, &raw const all, std::ptr::null_mut());
+        }
+        let number = slot_for(16, Executor::BlockOn);
+        let (reader, _writer) = std::io::pipe().unwrap();
+        let fd = std::os::fd::AsRawFd::as_raw_fd(&reader);
+        let mut stream = zig::pipe_reader(fd, number).open().unwrap();
+        futures::executor::block_on(stream.next()).unwrap().unwrap();
+        drop(stream);
+        wait_for_slot(number, "the reader's defer ran", |s| s.deferred == 1);
+    })
+    .join()
+    .unwrap();
 }
 
 #[test]

@@ -42,6 +42,7 @@ pub fn FunctionSink(comptime name: []const u8, comptime function: anytype) type 
         }
 
         fn create(options: *const abi.OpenOptions, args: []const abi.Arg) !*Self {
+            if (options.struct_size < @sizeOf(abi.OpenOptions)) return error.OptionsTooShort;
             const gpa = std.heap.c_allocator;
             const self = try gpa.create(Self);
             errdefer gpa.destroy(self);
@@ -68,6 +69,8 @@ pub fn FunctionSink(comptime name: []const u8, comptime function: anytype) type 
             }
             if (bytes) self.in.deinit();
             state.handoff.finish();
+            // Nobody takes what is left, and this thread is as good as any to say so.
+            if (bytes) state.dropItems();
         }
 
         pub const vtable: abi.SinkVTable = .{

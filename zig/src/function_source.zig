@@ -45,6 +45,7 @@ pub fn FunctionSource(comptime name: []const u8, comptime function: anytype) typ
 
         fn create(options: *const abi.OpenOptions, args: []const abi.Arg) !*Self {
             const gpa = std.heap.c_allocator;
+            if (options.struct_size < @sizeOf(abi.OpenOptions)) return error.OptionsTooShort;
             if (bytes and options.pool == null) return error.PoolMissing;
             const self = try gpa.create(Self);
             errdefer gpa.destroy(self);
@@ -101,6 +102,7 @@ pub fn FunctionSource(comptime name: []const u8, comptime function: anytype) typ
             n: *usize,
         ) callconv(.c) i32 {
             const state = State(Self, name, Wire).of(ptr);
+            n.* = 0;
             state.startOnce();
             const items = @as([*]Wire, @ptrCast(@alignCast(out)))[0..cap];
             n.* = state.handoff.pollReceive(cx, items) orelse return abi.status.pending;

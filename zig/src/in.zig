@@ -63,17 +63,43 @@ const ByteIn = struct {
     }
 
     /// The next item, or `null` at the end; waits for it. No copy: it is valid until the next call.
+    ///
+    /// After the reader has read a part of an item, this is the rest of it.
     pub fn next(in: *ByteIn) Io.Cancelable!?[]const u8 {
-        in.current.deinit();
-        in.current = .empty;
-        in.current = try in.nextBuffer() orelse return null;
-        return in.current.slice();
+        if (in.takeUnread()) |unread| return unread;
+        return in.nextChunk();
     }
 
     /// The next item as a buffer that is the caller's to keep, to hand on, or to `deinit`.
-    pub fn nextBuffer(in: *ByteIn) Io.Cancelable!?Buffer {
+    ///
+    /// After the reader has read a part of an item, this is a copy of the rest of it.
+    pub fn nextBuffer(in: *ByteIn) (Io.Cancelable || error{OutOfMemory})!?Buffer {
+        if (in.takeUnread()) |unread| return try .initCopy(unread);
+        return in.receive();
+    }
+
+    fn nextChunk(in: *ByteIn) Io.Cancelable!?[]const u8 {
+        in.current.deinit();
+        in.current = .empty;
+        in.current = try in.receive() orelse return null;
+        return in.current.slice();
+    }
+
+    fn receive(in: *ByteIn) Io.Cancelable!?Buffer {
         var item: [1]Buffer = undefined;
         return if (try in.handoff.receive(&item) == 1) item[0] else null;
+    }
+
+    /// What the reader has taken over and nobody has read.
+    fn takeUnread(in: *ByteIn) ?[]const u8 {
+        const r = &in.interface;
+        if (r.seek < r.end) {
+            defer r.seek = r.end;
+            return r.buffer[r.seek..r.end];
+        }
+        if (in.rest.len == 0) return null;
+        defer in.rest = &.{};
+        return in.rest;
     }
 
     /// A `std.Io.Reader` of all the bytes, whatever items they come in. `stream` passes them on without
@@ -102,7 +128,7 @@ const ByteIn = struct {
     fn stream(r: *Io.Reader, w: *Io.Writer, limit: Io.Limit) Io.Reader.StreamError!usize {
         const in: *ByteIn = @alignCast(@fieldParentPtr("interface", r));
         while (in.rest.len == 0) {
-            in.rest = in.next() catch |err| {
+            in.rest = in.nextChunk() catch |err| {
                 in.err = err;
                 return error.ReadFailed;
             } orelse return error.EndOfStream;

@@ -193,16 +193,16 @@ const ByteOut = struct {
     /// Makes room for `capacity` bytes in one piece, keeping the last `preserve` bytes unsent.
     fn rebase(w: *Io.Writer, preserve: usize, capacity: usize) Io.Writer.Error!void {
         const out = of(w);
+        const gpa = std.heap.c_allocator;
         const keep = @min(preserve, w.end);
         if (keep + capacity > out.pool.pool.block_size) return out.failed(error.OutOfMemory);
-        const kept = w.buffer[w.end - keep .. w.end];
-        // Our own share of the block, for as long as the kept bytes are in it.
-        const old = out.block;
-        if (old) |*block| out.pool.share(block);
-        defer if (old) |block| (Buffer{ .raw = block }).deinit();
+        // Aside, because the block goes back before another is waited for: it may be the only one.
+        const kept: []u8 = if (keep == 0) &.{} else gpa.dupe(u8, w.buffer[w.end - keep .. w.end]) catch |err|
+            return out.failed(err);
+        defer gpa.free(kept);
         w.end -= keep;
         out.flush() catch |err| return out.failed(err);
-        if (w.buffer.len < keep + capacity or keep > 0) out.nextBlock() catch |err| return out.failed(err);
+        if (w.buffer.len < keep + capacity) out.nextBlock() catch |err| return out.failed(err);
         @memcpy(w.buffer[0..keep], kept);
         w.end = keep;
     }

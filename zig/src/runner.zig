@@ -3,6 +3,8 @@
 //! This is how a function runs; what it is (a source, a sink) is none of this file's business. The
 //! owner embeds a `Runner`, starts it, and is told by `Callbacks` when to run and when the thread has
 //! let go of everything.
+//!
+//! As std demands, a function awaits or cancels every future and group that it made before it returns.
 
 const std = @import("std");
 const builtin = @import("builtin");
@@ -28,6 +30,8 @@ pub const Runner = struct {
     mode: std.atomic.Value(Mode) = .init(.idle),
     /// Counts wakes of the thread; the thread sleeps on it while `parked`.
     epoch: std.atomic.Value(u32) = .init(0),
+    /// There is no `future`, and there will be none.
+    start_failed: std.atomic.Value(bool) = .init(false),
     /// Who frees `future`.
     canceler: std.atomic.Value(Canceler) = .init(.unknown),
     callbacks: *const Callbacks,
@@ -41,6 +45,8 @@ pub const Runner = struct {
         retain: *const fn (*Runner) void,
         /// Drops a reference to the owner; the last one frees it, this runner included.
         release: *const fn (*Runner) void,
+        /// As `release`, on a thread that is about to end and has none of its thread-locals left.
+        release_at_exit: *const fn (*Runner) void,
     };
 
     const Mode = enum(u32) {
@@ -51,6 +57,8 @@ pub const Runner = struct {
         running,
         /// The function waits for the other side (and for nothing else).
         parked,
+        /// A task of the function's waits for the other side; the function may wait for anything.
+        parked_child,
         /// To end, and whatever it next asks of a hand-off says so. No cancelation is under way in
         /// `threaded`.
         canceled_here,
@@ -79,10 +87,6 @@ pub const Runner = struct {
             std.math.clamp(std.math.cast(usize, stack_size) orelse max_stack_size, min_stack_size, max_stack_size);
         r.threaded.concurrent_limit = .unlimited;
         r.threaded.async_limit = .limited(asyncLimit());
-        if (@hasField(@TypeOf(r.threaded.environ.process_environ.block), "slice")) {
-            r.threaded.environ.process_environ.block.slice = std.mem.span(std.c.environ);
-            r.threaded.environ_initialized = false;
-        }
         return r;
     }
 
@@ -98,9 +102,13 @@ pub const Runner = struct {
         if (r.mode.cmpxchgStrong(.idle, .running, .acq_rel, .acquire)) |mode| {
             return if (mode == .never) error.Canceled;
         }
-        errdefer r.mode.store(.finished, .release);
+        errdefer {
+            r.start_failed.store(true, .release);
+            r.mode.store(.finished, .release);
+        }
         if (!exit_hook.available or !exit_hook.prepare()) return error.ThreadUnavailable;
         interrupt.prepare();
+        r.readEnvironment();
         r.callbacks.retain(r);
         errdefer r.callbacks.release(r);
         const io = r.threaded.io();
@@ -116,12 +124,36 @@ pub const Runner = struct {
         r.future.store(future, .release);
     }
 
+    /// What the function's `io` knows of the environment. Read late, as a program sets its own
+    /// variables before it starts threads; null after `clearenv`.
+    fn readEnvironment(r: *Runner) void {
+        const block = &r.threaded.environ.process_environ.block;
+        if (!@hasField(@TypeOf(block.*), "slice")) return;
+        const environ: *const ?[*:null]?[*:0]u8 = @ptrCast(&std.c.environ);
+        block.slice = std.mem.span(environ.* orelse return);
+        r.threaded.environ_initialized = false;
+    }
+
+    /// The function's `Io`: that of `threaded`, but for what a cancelation by a hand-off changes.
+    fn functionIo(r: *Runner) Io {
+        return .{ .userdata = &r.threaded, .vtable = &function_vtable };
+    }
+
+    const function_vtable: Io.VTable = vtable: {
+        var vtable = threaded_vtable.*;
+        vtable.recancel = &recancel;
+        break :vtable vtable;
+    };
+    const threaded_vtable = Io.Threaded.global_single_threaded.io().vtable;
+
     fn threadMain(context: *const anyopaque, _: *anyopaque) void {
         const r = @as(*const *Runner, @ptrCast(@alignCast(context))).*;
         // From here on `threadExit` is certain to be called, after `threaded` has let go of this thread.
         exit_hook.arm(r);
+        interrupt.unblock();
+        on_own_thread = r;
         panic.current_function = r.callbacks.name;
-        r.callbacks.run(r, r.threaded.io());
+        r.callbacks.run(r, r.functionIo());
         panic.current_function = "";
         if (r.mode.swap(.finished, .acq_rel) != .canceled_by_io) {
             r.canceler.store(.none, .release);
@@ -140,12 +172,12 @@ pub const Runner = struct {
             // The canceler is about to see that the function has ended.
             .unknown => io.futexWaitUncancelable(Canceler, &r.canceler.raw, .unknown),
             // The future is done, so this doesn't wait.
-            .none => break io.vtable.await(io.userdata, r.startedFuture(), &.{}, .@"1"),
+            .none => break io.vtable.await(io.userdata, r.startedFuture().?, &.{}, .@"1"),
             .done => break,
         };
         // Ends and joins the threads of whatever the function left running concurrently.
         r.threaded.deinit();
-        r.callbacks.release(r);
+        r.callbacks.release_at_exit(r);
     }
 
     /// Asks the function to end. Idempotent, from any thread, never blocks.
@@ -153,6 +185,10 @@ pub const Runner = struct {
         while (true) switch (r.mode.load(.seq_cst)) {
             .idle => if (r.swapMode(.idle, .never)) return,
             .parked => if (r.swapMode(.parked, .canceled_here)) return r.wakeThread(),
+            .parked_child => if (r.swapMode(.parked_child, .canceled_by_io)) {
+                r.wakeThread();
+                return r.startCanceler();
+            },
             .running => if (r.swapMode(.running, .canceled_by_io)) return r.startCanceler(),
             .never, .canceled_here, .canceled_by_io, .finished => return,
         };
@@ -179,14 +215,15 @@ pub const Runner = struct {
 
     fn releaseFuture(r: *Runner) void {
         const io = r.threaded.io();
-        io.vtable.cancel(io.userdata, r.startedFuture(), &.{}, .@"1");
+        if (r.startedFuture()) |future| io.vtable.cancel(io.userdata, future, &.{}, .@"1");
         r.canceler.store(.done, .release);
         io.futexWake(Canceler, &r.canceler.raw, 1);
     }
 
-    fn startedFuture(r: *Runner) *Io.AnyFuture {
+    fn startedFuture(r: *Runner) ?*Io.AnyFuture {
         while (true) {
             if (r.future.load(.acquire)) |future| return future;
+            if (r.start_failed.load(.acquire)) return null;
             // The starter is between `concurrent` and the next line.
             std.Thread.yield() catch {};
         }
@@ -199,12 +236,13 @@ pub const Runner = struct {
             for (0..4) |_| std.atomic.spinLoopHint();
             if (ready(context)) return;
         }
+        const parked: Mode = if (on_own_thread == r) .parked else .parked_child;
         while (true) {
             const seen = r.epoch.load(.seq_cst);
-            if (!r.swapMode(.running, .parked)) return r.deliver();
+            if (!r.swapMode(.running, parked)) return r.deliver();
             if (!ready(context)) io.futexWaitUncancelable(u32, &r.epoch.raw, seen);
-            // Whoever woke us has made it `running` already, or `canceled_here`.
-            if (!r.swapMode(.parked, .running) and r.mode.load(.acquire) != .running) return r.deliver();
+            // Whoever woke us has made it `running` already, or cancelled.
+            if (!r.swapMode(parked, .running) and r.mode.load(.acquire) != .running) return r.deliver();
             if (ready(context)) return;
         }
     }
@@ -221,18 +259,33 @@ pub const Runner = struct {
     /// isn't told by `Io` as well, whose own cancelation may be on its way.
     fn deliver(r: *Runner) Io.Cancelable {
         @branchHint(.cold);
+        delivered_here = true;
         _ = r.threaded.io().swapCancelProtection(.blocked);
         return error.Canceled;
     }
 
-    /// Other side, after it changed what the thread waits for.
-    pub inline fn unpark(r: *Runner) void {
-        if (r.mode.load(.seq_cst) == .parked) r.unparkSlow();
+    /// The function wants to be told again. `Io.Threaded` would panic if it was not the one who told.
+    fn recancel(userdata: ?*anyopaque) void {
+        if (!delivered_here) return threaded_vtable.recancel(userdata);
+        const threaded: *Io.Threaded = @ptrCast(@alignCast(userdata));
+        const r: *Runner = @fieldParentPtr("threaded", threaded);
+        delivered_here = false;
+        _ = threaded.io().swapCancelProtection(.unblocked);
+        // A hand-off tells anyway; from here on `Io` does as well.
+        if (r.swapMode(.canceled_here, .canceled_by_io)) r.startCanceler();
     }
 
-    fn unparkSlow(r: *Runner) void {
+    /// Other side, after it changed what the thread waits for.
+    pub inline fn unpark(r: *Runner) void {
+        switch (r.mode.load(.seq_cst)) {
+            .parked, .parked_child => |mode| r.unparkSlow(mode),
+            else => {},
+        }
+    }
+
+    fn unparkSlow(r: *Runner, mode: Mode) void {
         @branchHint(.cold);
-        if (r.swapMode(.parked, .running)) r.wakeThread();
+        if (r.swapMode(mode, .running)) r.wakeThread();
     }
 
     fn wakeThread(r: *Runner) void {
@@ -244,6 +297,11 @@ pub const Runner = struct {
         return r.mode.cmpxchgStrong(from, to, .seq_cst, .seq_cst) == null;
     }
 };
+
+/// The runner whose function this thread runs itself, as opposed to a task of the function's.
+threadlocal var on_own_thread: ?*Runner = null;
+/// The last `error.Canceled` on this thread came from a hand-off.
+threadlocal var delivered_here: bool = false;
 
 /// How often a thread looks again before it goes to sleep: a microsecond or two.
 const looks = 16;

@@ -51,14 +51,17 @@ pub fn State(comptime Owner: type, comptime name: []const u8, comptime Wire: typ
         }
 
         fn destroy(s: *Self) void {
-            if (Wire == Buffer) {
-                var left: [1]Buffer = undefined;
-                while (s.handoff.ring.pop(&left) > 0) left[0].deinit();
-            }
+            if (Wire == Buffer) s.dropItems();
             if (s.pool) |*pool| pool.deinit();
             s.handoff.deinit(std.heap.c_allocator);
             s.failure.deinit();
             owner(s).deinit();
+        }
+
+        /// The consumer, when it takes no more: releases the buffers that are left.
+        pub fn dropItems(s: *Self) void {
+            var left: [1]Buffer = undefined;
+            while (s.handoff.ring.pop(&left) > 0) left[0].deinit();
         }
 
         fn owner(s: *Self) *Owner {
@@ -94,6 +97,7 @@ pub fn State(comptime Owner: type, comptime name: []const u8, comptime Wire: typ
             .run = &run,
             .retain = &retain,
             .release = &release,
+            .release_at_exit = &releaseAtExit,
         };
 
         fn fromRunner(r: *Runner) *Self {
@@ -112,6 +116,17 @@ pub fn State(comptime Owner: type, comptime name: []const u8, comptime Wire: typ
         fn release(r: *Runner) void {
             const s = fromRunner(r);
             if (s.references.fetchSub(1, .acq_rel) == 1) s.destroy();
+        }
+
+        /// Buffers that nobody took are released by whoever made them, Rust code that may use
+        /// thread-locals: not on a thread that has lost them.
+        fn releaseAtExit(r: *Runner) void {
+            const s = fromRunner(r);
+            if (s.references.fetchSub(1, .acq_rel) != 1) return;
+            if (Wire == Buffer and !s.handoff.ring.isEmpty()) {
+                if (std.Thread.spawn(.{}, destroy, .{s})) |thread| return thread.detach() else |_| {}
+            }
+            s.destroy();
         }
 
         // The vtable's common entries.

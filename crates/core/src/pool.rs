@@ -291,6 +291,8 @@ impl Pool {
         // No memory is no reason to fail: blocks that are out will come back.
         let mut fresh = self.add_segment(&mut extent, more).ok()?;
         let ours = fresh.next();
+        // `put` wakes who waits, which must not happen under the lock.
+        drop(extent);
         fresh.for_each(|index| self.put(index));
         ours
     }

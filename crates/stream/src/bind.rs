@@ -49,13 +49,16 @@ macro_rules! bind {
         $(
             $(#[$meta])*
             $vis fn $name($($arg: $ty),*) -> <$out as $crate::Bind>::Builder {
-                static LIBRARY: $crate::BoundLibrary = $crate::BoundLibrary::new(|| {
-                    unsafe extern "C" {
-                        #[link_name = env!(concat!("ZIGGURAT_EXPORTS_", $library))]
-                        safe fn exports() -> *const $crate::ffi::abi::Exports;
-                    }
+                unsafe extern "C" {
+                    #[link_name = env!(concat!("ZIGGURAT_EXPORTS_", $library))]
+                    safe fn exports() -> *const $crate::ffi::abi::Exports;
+                }
+                fn table() -> *const $crate::ffi::abi::Exports {
                     exports()
-                });
+                }
+                // SAFETY: the export of a library that `ziggurat-zig-build` compiled together with the
+                // Zig half of Ziggurat: its tables are static, and its functions keep their contracts.
+                static LIBRARY: $crate::BoundLibrary = unsafe { $crate::BoundLibrary::new(table) };
                 #[allow(unused_mut)]
                 let mut args = $crate::ffi::Args::new();
                 $( $crate::Argument::push_to($arg, &mut args); )*
@@ -82,14 +85,15 @@ pub struct BoundLibrary {
 }
 
 impl BoundLibrary {
-    pub const fn new(exports: fn() -> *const Exports) -> Self {
+    /// # Safety
+    ///
+    /// What the function returns is as `Library::open` wants it.
+    pub const unsafe fn new(exports: fn() -> *const Exports) -> Self {
         BoundLibrary { exports, checked: OnceLock::new() }
     }
 
     fn get(&self) -> Result<Library, OpenError> {
-        // SAFETY: the function is the export of a library that `ziggurat-zig-build` compiled together
-        // with the Zig half of Ziggurat, whose tables are static and whose functions keep their
-        // contracts.
+        // SAFETY: promised to `new`.
         let open = || unsafe { Library::open((self.exports)()) };
         self.checked.get_or_init(open).clone()
     }

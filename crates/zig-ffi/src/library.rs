@@ -253,6 +253,9 @@ fn name_of(export: &'static Export) -> &'static str {
 
 fn open(export: &'static Export, args: &Args, options: &Options) -> Result<RawHandle, OpenError> {
     let open = export.open.ok_or(OpenError::Null("`open` function"))?;
+    if options.capacity == Some(0) {
+        return Err(OpenError::Zero("capacity"));
+    }
     check_args(export, args)?;
     let pool = options.pool.clone().map(HostPool::new);
     let raw_options = OpenOptions {

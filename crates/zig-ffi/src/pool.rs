@@ -127,5 +127,8 @@ unsafe extern "C" fn drop_ticket(ticket: *mut c_void) {
 /// `buffer` is readable and not yet released.
 unsafe extern "C" fn share(buffer: *const RawBuffer) {
     // SAFETY: passed on.
-    unsafe { BufferPool::share(&*buffer) };
+    if !unsafe { BufferPool::share(&*buffer) } {
+        // Not a block of a pool: its owners would be counted wrongly from here on.
+        std::process::abort();
+    }
 }

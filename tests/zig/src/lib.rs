@@ -66,6 +66,10 @@ ziggurat_stream::bind! {
     pub fn stubborn(slot: u32) -> ZigStream<u64>;
     /// Has a task of its own.
     pub fn children(slot: u32) -> ZigStream<u64>;
+    /// A child of it sends, while it sleeps.
+    pub fn child_sends(slot: u32) -> ZigStream<u64>;
+    /// Asks to be cancelled again.
+    pub fn recancels(slot: u32) -> ZigStream<u64>;
     /// One item: a slot.
     pub fn progress(slot: u32) -> ZigStream<Slot>;
     /// Its arguments, printed.
@@ -92,6 +96,10 @@ ziggurat_stream::bind! {
     pub fn read_lines() -> ZigByteSink<u64>;
     /// The sum of the chunks' addresses.
     pub fn addresses() -> ZigByteSink<u64>;
+    /// Takes two chunks, then sleeps for an hour.
+    pub fn sip(slot: u32) -> ZigByteSink;
+    /// Reads by every way there is, in turn.
+    pub fn mixed() -> ZigByteSink<Checksum>;
 }
 
 /// Bindings that do not fit the Zig side.

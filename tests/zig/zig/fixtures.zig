@@ -16,6 +16,8 @@ pub const exports = zg.exports(.{
     .spinner = zg.source(spinner),
     .stubborn = zg.source(stubborn),
     .children = zg.source(children),
+    .child_sends = zg.source(childSends),
+    .recancels = zg.source(recancels),
     .progress = zg.source(Progress),
     .echo = zg.source(echo),
     .blobs = zg.source(blobs),
@@ -29,6 +31,8 @@ pub const exports = zg.exports(.{
     .checksum = zg.sink(checksum),
     .read_lines = zg.sink(readLines),
     .addresses = zg.sink(addresses),
+    .sip = zg.sink(sip),
+    .mixed = zg.sink(mixed),
 });
 
 /// What a function has done, seen from outside it. Each test has a slot of its own.
@@ -233,6 +237,36 @@ fn child_(io: Io, slot: u32) Io.Cancelable!void {
     };
 }
 
+/// Its child sends, and it waits for something else.
+fn childSends(io: Io, out: *zg.Out(u64), slot: u32) !void {
+    mark(slot, "started");
+    defer mark(slot, "deferred");
+    var child = try io.concurrent(sendForEver, .{ out, slot });
+    defer child.cancel(io) catch {};
+    io.sleep(.fromSeconds(3600), .awake) catch |err| {
+        mark(slot, "canceled");
+        return err;
+    };
+}
+
+fn sendForEver(out: *zg.Out(u64), slot: u32) Io.Cancelable!void {
+    while (true) out.send(1) catch |err| {
+        mark(slot, "sent");
+        return err;
+    };
+}
+
+/// Asks to be cancelled again, and is.
+fn recancels(io: Io, out: *zg.Out(u64), slot: u32) !void {
+    defer mark(slot, "deferred");
+    while (true) out.send(1) catch break;
+    mark(slot, "started");
+    io.recancel();
+    io.sleep(.fromSeconds(3600), .awake) catch mark(slot, "canceled");
+    // And once is once.
+    io.sleep(.fromMilliseconds(1), .awake) catch mark(slot, "sent");
+}
+
 fn echo(
     _: Io,
     out: *zg.Out([]const u8),
@@ -358,4 +392,37 @@ fn addresses(_: Io, in: *zg.In([]const u8)) !u64 {
         buffer.deinit();
     }
     return total;
+}
+
+/// Takes one chunk, and then no more.
+fn sip(io: Io, in: *zg.In([]const u8), slot: u32) !void {
+    defer mark(slot, "deferred");
+    _ = try in.next();
+    (try in.nextBuffer() orelse return).deinit();
+    mark(slot, "started");
+    try io.sleep(.fromSeconds(3600), .awake);
+}
+
+/// Counts bytes, by every way to read in turn.
+fn mixed(_: Io, in: *zg.In([]const u8)) !Checksum {
+    var result: Checksum = .{ .sum = 0, .bytes = 0, .chunks = 0 };
+    const reader = try in.reader();
+    while (true) : (result.chunks += 1) {
+        const byte = reader.takeByte() catch |err| switch (err) {
+            error.EndOfStream => return result,
+            else => |e| return e,
+        };
+        result.sum += byte;
+        result.bytes += 1;
+        if (result.chunks % 3 == 2) {
+            const buffer = try in.nextBuffer() orelse return result;
+            defer buffer.deinit();
+            for (buffer.slice()) |b| result.sum += b;
+            result.bytes += buffer.slice().len;
+        } else {
+            const chunk = try in.next() orelse return result;
+            for (chunk) |b| result.sum += b;
+            result.bytes += chunk.len;
+        }
+    }
 }
