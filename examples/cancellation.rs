@@ -51,8 +51,8 @@ fn by_taking_enough(goodbye: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// `cancel` asks for the same and keeps the stream: it delivers what is under way, then says that it
-/// was cancelled, then nothing more. By then the function has ended.
+/// `cancel` asks for the same and keeps the stream: it delivers what is under way, then says that
+/// it was cancelled, then nothing more. By then the function has ended.
 fn by_asking(goodbye: &Path) -> anyhow::Result<()> {
     let mut beats = heartbeat(HOUR_MS, goodbye).open()?;
     block_on(async {
