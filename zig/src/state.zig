@@ -2,6 +2,7 @@
 //! ended.
 
 const std = @import("std");
+const builtin = @import("builtin");
 const Io = std.Io;
 const abi = @import("abi.zig");
 const handoff_mod = @import("handoff.zig");
@@ -123,7 +124,7 @@ pub fn State(comptime Owner: type, comptime name: []const u8, comptime Wire: typ
         fn releaseAtExit(r: *Runner) void {
             const s = fromRunner(r);
             if (s.references.fetchSub(1, .acq_rel) != 1) return;
-            if (Wire == Buffer and !s.handoff.ring.isEmpty()) {
+            if (!builtin.single_threaded and Wire == Buffer and !s.handoff.ring.isEmpty()) {
                 if (std.Thread.spawn(.{}, destroy, .{s})) |thread| return thread.detach() else |_| {}
             }
             s.destroy();

@@ -17,7 +17,8 @@ use crate::{
 const U64: TypeDesc = TypeDesc { kind: KIND_UINT, align: 8, size: 8 };
 
 static ARGS: [TypeDesc; 1] = [TypeDesc::BYTES];
-static LIBRARY: BoundLibrary = BoundLibrary::new(table);
+// SAFETY: the table below is constant, and its functions are the scripted ones.
+static LIBRARY: BoundLibrary = unsafe { BoundLibrary::new(table) };
 
 fn table() -> *const Exports {
     struct Kept(Exports);
@@ -124,7 +125,8 @@ fn mismatches_name_both_sides() {
 
 #[test]
 fn a_library_that_cannot_be_used_says_so_each_time() {
-    static NULL: BoundLibrary = BoundLibrary::new(std::ptr::null);
+    // SAFETY: null is allowed.
+    static NULL: BoundLibrary = unsafe { BoundLibrary::new(std::ptr::null) };
     for _ in 0..2 {
         let refused = ZigStream::<u64>::bind(&NULL, "numbers", Args::new()).open().map(drop);
         assert_eq!(refused, Err(OpenError::Null("table of exports")));
