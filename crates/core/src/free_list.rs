@@ -100,13 +100,9 @@ impl FreeList {
         }
     }
 
-    /// Gives a slot back. `waiters` is called before the push, if anybody waits, for what wakes them.
-    pub fn push<'a, W>(
-        &self,
-        index: u32,
-        link: impl Fn(u32) -> &'a AtomicU32,
-        waiters: impl Fn() -> W,
-    ) -> Pushed<W> {
+    /// Gives a slot back, whose link is `link`. `waiters` is called before the push, if anybody waits,
+    /// for what wakes them.
+    pub fn push<W>(&self, index: u32, link: &AtomicU32, waiters: impl Fn() -> W) -> Pushed<W> {
         let mut word = self.head.load(Ordering::Relaxed);
         loop {
             let top = index_of(word);
@@ -114,7 +110,7 @@ impl FreeList {
                 return self.came_home(1);
             }
             let wake = (word & WAITERS != 0).then(&waiters);
-            link(index).store(top, Ordering::Relaxed);
+            link.store(top, Ordering::Relaxed);
             let new = succeed(word, index) & !WAITERS;
             // Release: the next owner acquires the link and what this one wrote into the slot.
             match self.head.compare_exchange_weak(word, new, Ordering::Release, Ordering::Relaxed) {
@@ -160,7 +156,7 @@ mod tests {
         list.add_slots(3);
         assert_eq!(list.pop(link), None);
         for i in 0..3 {
-            assert_eq!(list.push(i, link, || ()), Pushed::Free(None));
+            assert_eq!(list.push(i, link(i), || ()), Pushed::Free(None));
         }
         assert_eq!([list.pop(link), list.pop(link), list.pop(link)], [Some(2), Some(1), Some(0)]);
         assert_eq!(list.pop(link), None);
@@ -171,11 +167,11 @@ mod tests {
         let (list, links) = (FreeList::new(), links(3));
         let link = |i: u32| &links[i as usize];
         list.add_slots(3);
-        list.push(0, link, || ());
+        list.push(0, link(0), || ());
         assert_eq!(list.close(link), Pushed::Closed);
         assert_eq!(list.pop(link), None);
-        assert_eq!(list.push(1, link, || ()), Pushed::Closed);
-        assert_eq!(list.push(2, link, || ()), Pushed::Last);
+        assert_eq!(list.push(1, link(1), || ()), Pushed::Closed);
+        assert_eq!(list.push(2, link(2), || ()), Pushed::Last);
     }
 
     #[test]
@@ -185,8 +181,8 @@ mod tests {
         list.add_slots(2);
         list.announce_waiter();
         assert_eq!(list.pop(link), None);
-        assert_eq!(list.push(0, link, || "wake"), Pushed::Free(Some("wake")));
-        assert_eq!(list.push(1, link, || "wake"), Pushed::Free(None));
+        assert_eq!(list.push(0, link(0), || "wake"), Pushed::Free(Some("wake")));
+        assert_eq!(list.push(1, link(1), || "wake"), Pushed::Free(None));
     }
 
     #[test]
@@ -194,8 +190,8 @@ mod tests {
         let (list, links) = (FreeList::new(), links(2));
         let link = |i: u32| &links[i as usize];
         list.add_slots(2);
-        list.push(0, link, || ());
-        list.push(1, link, || ());
+        list.push(0, link(0), || ());
+        list.push(1, link(1), || ());
         assert_eq!(list.close(link), Pushed::Last);
     }
 }

@@ -142,13 +142,21 @@ impl PoolBuilder {
             limit,
             extent: Mutex::new(Extent { segments: 0, blocks: 0 }),
             segments: [const { OnceLock::new() }; MAX_SEGMENTS],
+            base: ptr::null(),
+            this: NonNull::dangling(),
         });
-        let pool = NonNull::from(Box::leak(pool));
-        let handle = Handle { pool };
-        let pool = handle.pool();
-        let mut extent = pool.extent.lock().unwrap_or_else(PoisonError::into_inner);
-        pool.add_segment(&mut extent, blocks as u32)?.for_each(|index| pool.put(index));
-        drop(extent);
+        let this = NonNull::from(Box::leak(pool));
+        let handle = Handle { pool: this };
+        // SAFETY: nobody else has seen the pool yet, and no reference to it is alive.
+        unsafe { (*this.as_ptr()).this = this };
+        let mut extent = Extent { segments: 0, blocks: 0 };
+        let fresh = handle.pool().add_segment(&mut extent, blocks as u32)?;
+        let base = handle.pool().segments[0].get().map_or(ptr::null(), |s| s.blocks.as_ptr());
+        // SAFETY: as above.
+        unsafe { (*this.as_ptr()).base = base };
+        // SAFETY: as above.
+        unsafe { (*this.as_ptr()).extent = Mutex::new(extent) };
+        fresh.for_each(|index| handle.pool().put(index));
         Ok(BufferPool { handle: Arc::new(handle) })
     }
 }
@@ -188,6 +196,10 @@ struct Pool {
     /// What exists. Only growing takes the lock.
     extent: Mutex<Extent>,
     segments: [OnceLock<Segment>; MAX_SEGMENTS],
+    /// The blocks of segment 0, for the common case.
+    base: *const Block,
+    /// The pool itself, as a pointer that may free it.
+    this: NonNull<Pool>,
 }
 
 struct Extent {
@@ -212,15 +224,18 @@ struct Block {
 }
 
 impl Pool {
+    /// Of a slot that is not in segment 0.
     fn segment_of(&self, index: u32) -> (usize, u32) {
-        if index < self.first {
-            return (0, index);
-        }
         let k = (index / self.first).ilog2();
         (k as usize + 1, index - (self.first << k))
     }
 
+    #[inline]
     fn block(&self, index: u32) -> &Block {
+        if index < self.first {
+            // SAFETY: segment 0 has `first` blocks, from `base` on, for as long as the pool lives.
+            return unsafe { &*self.base.add(index as usize) };
+        }
         let (segment, offset) = self.segment_of(index);
         let segment = self.segments[segment].get().expect("a slot number of a segment that exists");
         &segment.blocks[offset as usize]
@@ -248,7 +263,7 @@ impl Pool {
         let start = extent.blocks;
         let table = (0..blocks)
             .map(|i| Block {
-                pool: NonNull::from(self),
+                pool: self.this,
                 // SAFETY: the block lies inside the allocation of `count` strides.
                 data: unsafe { data.as_ptr().add(i as usize * self.stride) },
                 index: start + i,
@@ -270,7 +285,7 @@ impl Pool {
     /// Puts a block on the list of a pool that cannot go away meanwhile.
     fn put(&self, index: u32) {
         if let Pushed::Free(Some(waiters)) =
-            self.free.push(index, self.link(), || Arc::clone(&self.waiters))
+            self.free.push(index, &self.block(index).next, || Arc::clone(&self.waiters))
         {
             waiters.wake_all();
         }
@@ -297,6 +312,7 @@ impl Pool {
         ours
     }
 
+    #[inline]
     fn take(&self) -> Option<u32> {
         match self.free.pop(self.link()) {
             Some(index) => Some(index),
@@ -305,6 +321,7 @@ impl Pool {
         }
     }
 
+    #[inline]
     fn buffer(&self, index: u32) -> BufferMut {
         let block = self.block(index);
         // Relaxed: the block is ours; the list's own ordering hands it to the next owner.
@@ -354,15 +371,12 @@ unsafe extern "C" fn release_block(ctx: *mut c_void, _: *mut u8, _: usize, _: us
     // SAFETY: alive until the push, and `FreeList` is made of atomics, so that a reference to it may
     // outlive its last use.
     let free = unsafe { &(*raw).free };
-    // SAFETY: `link` and `waiters` are only called by `push` before it gives the block away.
-    let pushed = free.push(
-        index,
-        |i| &unsafe { &*raw }.block(i).next,
-        || {
-            // SAFETY: as above.
-            Arc::clone(unsafe { &(*raw).waiters })
-        },
-    );
+    // SAFETY: as above; the link is an atomic too.
+    let link = unsafe { &(*block).next };
+    let pushed = free.push(index, link, || {
+        // SAFETY: `push` calls this before it gives the block away.
+        Arc::clone(unsafe { &(*raw).waiters })
+    });
     match pushed {
         Pushed::Free(Some(waiters)) => {
             waiters.wake_all();
@@ -412,6 +426,7 @@ impl BufferPool {
     }
 
     /// Takes a block, or `None` when all are in use and the pool may not grow.
+    #[inline]
     pub fn try_acquire(&self) -> Option<BufferMut> {
         let pool = self.handle.pool();
         pool.take().map(|index| pool.buffer(index))

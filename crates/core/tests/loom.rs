@@ -33,7 +33,7 @@ impl Slots {
     }
 
     fn push(&self, index: u32) -> Option<()> {
-        match self.list.push(index, |i| &self.links[i as usize], || ()) {
+        match self.list.push(index, &self.links[index as usize], || ()) {
             Pushed::Free(wake) => wake,
             other => panic!("the list is open, not {other:?}"),
         }
@@ -79,7 +79,7 @@ fn free_list_models() {
         let home = |index: u32| {
             let (slots, freed) = (slots.clone(), freed.clone());
             move || {
-                if let Pushed::Last = slots.list.push(index, |i| &slots.links[i as usize], || ()) {
+                if let Pushed::Last = slots.list.push(index, &slots.links[index as usize], || ()) {
                     freed.fetch_add(1, Ordering::Relaxed);
                 }
             }
