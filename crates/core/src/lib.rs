@@ -13,6 +13,7 @@ mod buffer;
 mod free_list;
 mod pool;
 mod sync;
+mod waiters;
 
 pub use buffer::{Buffer, BufferError, BufferMut, RawBuffer, ReleaseFn};
 pub use pool::{Acquire, BufferPool, Growth, PoolBuilder, PoolError, PoolWaiter};

@@ -1,19 +1,19 @@
 //! A bounded pool of fixed-size, aligned blocks.
 
 use std::alloc::{Layout, alloc, dealloc};
-use std::collections::VecDeque;
 use std::ffi::c_void;
 use std::fmt;
 use std::future::Future;
 use std::num::NonZeroUsize;
 use std::pin::Pin;
 use std::ptr::{self, NonNull};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::task::{Context, Poll};
 
 use crate::buffer::{BufferMut, RawBuffer};
 use crate::free_list::{FreeList, MAX_SLOTS, Pushed};
 use crate::sync::{AtomicU32, Ordering};
+use crate::waiters::Waiters;
 
 /// Segments double, so this many hold every slot that a `u32` can number.
 const MAX_SEGMENTS: usize = 33;
@@ -473,68 +473,6 @@ impl fmt::Debug for BufferPool {
             .field("block_size", &self.block_size())
             .field("blocks", &self.blocks())
             .finish_non_exhaustive()
-    }
-}
-
-/// Those who wait for a block. Only touched when the pool is exhausted.
-struct Waiters {
-    list: Mutex<WaiterList>,
-}
-
-struct WaiterList {
-    next_id: u64,
-    waiting: VecDeque<(u64, Waker)>,
-}
-
-impl Waiters {
-    fn new() -> Self {
-        // Room for a few, so that waiting does not allocate in the common case.
-        let waiting = VecDeque::with_capacity(4);
-        Waiters { list: Mutex::new(WaiterList { next_id: 0, waiting }) }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, WaiterList> {
-        self.list.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Leaves a waker, in the place of the one that was left under `id`.
-    fn register(&self, id: &mut Option<u64>, waker: &Waker) {
-        // Cloned before, and the old one dropped after: both call out, which must not happen under the
-        // lock.
-        let waker = waker.clone();
-        let mut list = self.lock();
-        let place = id.and_then(|id| list.waiting.iter().position(|(i, _)| *i == id));
-        let old = match place {
-            Some(at) => Some(std::mem::replace(&mut list.waiting[at].1, waker)),
-            None => {
-                list.next_id += 1;
-                let new = list.next_id;
-                *id = Some(new);
-                list.waiting.push_back((new, waker));
-                None
-            }
-        };
-        drop(list);
-        drop(old);
-    }
-
-    fn remove(&self, id: u64) {
-        let mut list = self.lock();
-        let removed = list.waiting.iter().position(|(i, _)| *i == id);
-        let removed = removed.and_then(|at| list.waiting.remove(at));
-        // As in `register`.
-        drop(list);
-        drop(removed);
-    }
-
-    /// Wakes all who wait now. Those who find nothing come back, and say so again.
-    fn wake_all(&self) {
-        let count = self.lock().waiting.len();
-        for _ in 0..count {
-            // One at a time: the lock is not held while calling out.
-            let Some((_, waker)) = self.lock().waiting.pop_front() else { return };
-            waker.wake();
-        }
     }
 }
 

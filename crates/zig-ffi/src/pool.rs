@@ -126,8 +126,11 @@ unsafe extern "C" fn drop_ticket(ticket: *mut c_void) {
 ///
 /// `buffer` is readable and not yet released.
 unsafe extern "C" fn share(buffer: *const RawBuffer) {
+    // SAFETY: readable, says the caller.
+    let buffer = unsafe { &*buffer };
     // SAFETY: passed on.
-    if !unsafe { BufferPool::share(&*buffer) } {
+    let counted = unsafe { BufferPool::share(buffer) };
+    if !counted && buffer.release.is_some() {
         // Not a block of a pool: its owners would be counted wrongly from here on.
         std::process::abort();
     }
