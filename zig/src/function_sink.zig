@@ -5,7 +5,7 @@ const Io = std.Io;
 const abi = @import("abi.zig");
 const shape = @import("shape.zig");
 const types = @import("types.zig");
-const Failure = @import("failure.zig").Failure;
+const Opening = @import("opening.zig").Opening;
 const State = @import("state.zig").State;
 
 pub fn FunctionSink(comptime name: []const u8, comptime function: anytype) type {
@@ -26,40 +26,17 @@ pub fn FunctionSink(comptime name: []const u8, comptime function: anytype) type 
         params: Shape.Params,
         result: Shape.Result,
 
-        pub fn open(
-            options: *const abi.OpenOptions,
-            args: [*]const abi.Arg,
-            arg_count: usize,
-            handle: *abi.RawHandle,
-            err: *abi.ErrorRecord,
-        ) callconv(.c) i32 {
-            const self = create(options, args[0..arg_count]) catch |e| {
-                err.* = Failure.static(abi.domain.runtime, e, "");
-                return abi.status.failed;
-            };
-            handle.* = .{ .vtable = &vtable, .state = self };
-            return abi.status.ready;
-        }
+        const opening = Opening(Self);
+        pub const open = opening.open;
+        pub const deinit = opening.deinit;
 
-        fn create(options: *const abi.OpenOptions, args: []const abi.Arg) !*Self {
-            if (options.struct_size < @sizeOf(abi.OpenOptions)) return error.OptionsTooShort;
-            const gpa = std.heap.c_allocator;
-            const self = try gpa.create(Self);
-            errdefer gpa.destroy(self);
-            self.params = try shape.readParams(Shape.Params, gpa, args);
-            errdefer shape.freeParams(Shape.Params, gpa, self.params);
-            try self.state.init(options, &run);
+        pub fn check(_: *const abi.OpenOptions) !void {}
+
+        pub fn connect(self: *Self) void {
             self.in = .{ .handoff = &self.state.handoff, .failure = &self.state.failure };
-            return self;
         }
 
-        pub fn deinit(self: *Self) void {
-            const gpa = std.heap.c_allocator;
-            shape.freeParams(Shape.Params, gpa, self.params);
-            gpa.destroy(self);
-        }
-
-        fn run(state: *State(Self, name, Wire), io: Io) void {
+        pub fn run(state: *State(Self, name, Wire), io: Io) void {
             const self: *Self = @alignCast(@fieldParentPtr("state", state));
             if (Shape.call(io, &self.in, self.params)) |value| {
                 self.result = value;

@@ -3,12 +3,9 @@
 const std = @import("std");
 const Io = std.Io;
 const abi = @import("abi.zig");
-const handoff = @import("handoff.zig");
 const types = @import("types.zig");
 const shape = @import("shape.zig");
-const Failure = @import("failure.zig").Failure;
-const PoolClient = @import("pool.zig").PoolClient;
-const Runner = @import("runner.zig").Runner;
+const Opening = @import("opening.zig").Opening;
 const State = @import("state.zig").State;
 
 pub fn FunctionSource(comptime name: []const u8, comptime function: anytype) type {
@@ -28,45 +25,23 @@ pub fn FunctionSource(comptime name: []const u8, comptime function: anytype) typ
         out: Shape.Port,
         params: Shape.Params,
 
-        pub fn open(
-            options: *const abi.OpenOptions,
-            args: [*]const abi.Arg,
-            arg_count: usize,
-            handle: *abi.RawHandle,
-            err: *abi.ErrorRecord,
-        ) callconv(.c) i32 {
-            const self = create(options, args[0..arg_count]) catch |e| {
-                err.* = Failure.static(abi.domain.runtime, e, "");
-                return abi.status.failed;
-            };
-            handle.* = .{ .vtable = &vtable, .state = self };
-            return abi.status.ready;
+        const opening = Opening(Self);
+        pub const open = opening.open;
+        pub const deinit = opening.deinit;
+
+        pub fn check(options: *const abi.OpenOptions) !void {
+            if (bytes and options.pool == null) return error.PoolMissing;
         }
 
-        fn create(options: *const abi.OpenOptions, args: []const abi.Arg) !*Self {
-            const gpa = std.heap.c_allocator;
-            if (options.struct_size < @sizeOf(abi.OpenOptions)) return error.OptionsTooShort;
-            if (bytes and options.pool == null) return error.PoolMissing;
-            const self = try gpa.create(Self);
-            errdefer gpa.destroy(self);
-            self.params = try shape.readParams(Shape.Params, gpa, args);
-            errdefer shape.freeParams(Shape.Params, gpa, self.params);
-            try self.state.init(options, &run);
+        pub fn connect(self: *Self) void {
             const s = &self.state;
             self.out = if (bytes)
                 .{ .handoff = &s.handoff, .failure = &s.failure, .pool = &s.pool.? }
             else
                 .{ .handoff = &s.handoff, .failure = &s.failure };
-            return self;
         }
 
-        pub fn deinit(self: *Self) void {
-            const gpa = std.heap.c_allocator;
-            shape.freeParams(Shape.Params, gpa, self.params);
-            gpa.destroy(self);
-        }
-
-        fn run(state: *State(Self, name, Wire), io: Io) void {
+        pub fn run(state: *State(Self, name, Wire), io: Io) void {
             const self: *Self = @alignCast(@fieldParentPtr("state", state));
             if (self.produce(io)) |_| {
                 state.outcome = abi.status.done;
