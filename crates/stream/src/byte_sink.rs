@@ -11,7 +11,7 @@ use ziggurat_core::{Buffer, BufferPool};
 use ziggurat_zig_ffi::abi::{RawHandle, TypeDesc};
 use ziggurat_zig_ffi::{OpenError, Plain, RawSink, ZigError};
 
-use crate::outbox::Outbox;
+use crate::outbox::{Outbox, sink_methods};
 use crate::writer::ByteWriter;
 
 /// A Zig function that consumes bytes, as a [`Sink`] of [`Bytes`], without a copy: Zig reads the memory
@@ -69,48 +69,10 @@ impl<R: Plain> ZigByteSink<R> {
         poll_fn(|cx| self.outbox.poll_flush(cx)).await
     }
 
-    /// Hands over what is left, ends the input, and waits for what the function returns.
-    ///
-    /// A function that had returned before it took everything is no error here: what it did not take
-    /// is [`unsent`](Self::unsent).
-    ///
-    /// # Errors
-    ///
-    /// The function's error; [`ZigError::Closed`] when its end has been reported before.
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropping the future loses nothing: call it again.
-    pub async fn close(&mut self) -> Result<R, ZigError> {
-        poll_fn(|cx| self.outbox.poll_finish(cx)).await?;
-        self.outbox.take_result().ok_or(ZigError::Closed)
-    }
-
-    /// What the function returned, after the sink was closed through the [`Sink`] trait. Once.
-    pub fn take_result(&mut self) -> Option<R> {
-        self.outbox.take_result()
-    }
-
-    /// Chunks that wait here, or that the function did not take before it ended.
-    pub fn unsent(&self) -> &[Buffer] {
-        self.outbox.unsent()
-    }
-
-    /// Ends the sink from this side (the function is cancelled unless it has ended) and gives back the
-    /// chunks that have not crossed.
-    pub fn into_unsent(self) -> Vec<Buffer> {
-        self.outbox.into_unsent()
-    }
-
     /// The sink as [`AsyncWrite`](futures_io::AsyncWrite): what is written is gathered in blocks of
     /// `pool`, which go out when they are full or flushed.
     pub fn into_async_write(self, pool: BufferPool) -> ByteWriter<R> {
         ByteWriter::new(self, pool)
-    }
-
-    /// Asks the function to end.
-    pub fn cancel(&self) {
-        self.outbox.cancel();
     }
 
     pub(crate) fn outbox(&mut self) -> &mut Outbox<Buffer, R> {
@@ -118,35 +80,7 @@ impl<R: Plain> ZigByteSink<R> {
     }
 }
 
-impl<R: Plain> Sink<Bytes> for ZigByteSink<R> {
-    type Error = ZigError;
-
-    fn poll_ready(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), ZigError>> {
-        self.outbox.poll_ready(cx)
-    }
-
-    fn start_send(mut self: Pin<&mut Self>, chunk: Bytes) -> Result<(), ZigError> {
-        self.outbox.accept(chunk.into());
-        Ok(())
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), ZigError>> {
-        self.outbox.poll_flush(cx)
-    }
-
-    /// As [`close`](ZigByteSink::close), but chunks that were not taken are an error here:
-    /// [`ZigError::Closed`].
-    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), ZigError>> {
-        match self.outbox.poll_finish(cx) {
-            Poll::Ready(Ok(())) if !self.outbox.unsent().is_empty() => {
-                Poll::Ready(Err(ZigError::Closed))
-            }
-            other => other,
-        }
-    }
-}
-
-impl<R> Unpin for ZigByteSink<R> {}
+sink_methods! { ZigByteSink<R>, of Bytes, waiting as Buffer }
 
 impl<R> fmt::Debug for ZigByteSink<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

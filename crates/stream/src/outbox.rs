@@ -108,6 +108,13 @@ impl<W, R: Plain> Outbox<W, R> {
         }
     }
 
+    /// As `poll_finish`, but items that were not taken are an error: what `Sink` can say.
+    pub(crate) fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), ZigError>> {
+        ready!(self.poll_finish(cx))?;
+        let all_taken = self.items.is_empty();
+        Poll::Ready(if all_taken { Ok(()) } else { Err(ZigError::Closed) })
+    }
+
     /// What the function returned, once.
     pub(crate) fn take_result(&mut self) -> Option<R> {
         match std::mem::replace(&mut self.state, State::Ended) {
@@ -131,3 +138,83 @@ impl<W, R: Plain> Outbox<W, R> {
         self.sink.cancel();
     }
 }
+
+/// What every sink over an outbox has: how it ends, what is left in it, and the `Sink` trait itself.
+macro_rules! sink_methods {
+    ($sink:ident<$($param:ident),*>, of $item:ty, waiting as $wire:ty) => {
+        impl<$($param: Plain),*> $sink<$($param),*> {
+            /// Hands over what is left, ends the input, and waits for what the function returns.
+            ///
+            /// A function that had returned before it took everything is no error here: what it did
+            /// not take is [`unsent`](Self::unsent).
+            ///
+            /// # Errors
+            ///
+            /// The function's error; [`ZigError::Closed`] when its end has been reported before.
+            ///
+            /// # Cancel safety
+            ///
+            /// Dropping the future loses nothing: call it again.
+            pub async fn close(&mut self) -> Result<R, ZigError> {
+                poll_fn(|cx| self.outbox.poll_finish(cx)).await?;
+                self.outbox.take_result().ok_or(ZigError::Closed)
+            }
+
+            /// What the function returned, after the sink was closed through the [`Sink`] trait.
+            /// Once.
+            pub fn take_result(&mut self) -> Option<R> {
+                self.outbox.take_result()
+            }
+
+            /// Items that wait here, or that the function did not take before it ended.
+            pub fn unsent(&self) -> &[$wire] {
+                self.outbox.unsent()
+            }
+
+            /// Ends the sink from this side (the function is cancelled unless it has ended) and gives
+            /// back the items that have not crossed.
+            pub fn into_unsent(self) -> Vec<$wire> {
+                self.outbox.into_unsent()
+            }
+
+            /// Asks the function to end.
+            pub fn cancel(&self) {
+                self.outbox.cancel();
+            }
+        }
+
+        impl<$($param: Plain),*> Sink<$item> for $sink<$($param),*> {
+            type Error = ZigError;
+
+            fn poll_ready(
+                mut self: Pin<&mut Self>,
+                cx: &mut Context<'_>,
+            ) -> Poll<Result<(), ZigError>> {
+                self.outbox.poll_ready(cx)
+            }
+
+            fn start_send(mut self: Pin<&mut Self>, item: $item) -> Result<(), ZigError> {
+                self.outbox.accept(item.into());
+                Ok(())
+            }
+
+            fn poll_flush(
+                mut self: Pin<&mut Self>,
+                cx: &mut Context<'_>,
+            ) -> Poll<Result<(), ZigError>> {
+                self.outbox.poll_flush(cx)
+            }
+
+            /// As `close`, but items that were not taken are an error here: [`ZigError::Closed`].
+            fn poll_close(
+                mut self: Pin<&mut Self>,
+                cx: &mut Context<'_>,
+            ) -> Poll<Result<(), ZigError>> {
+                self.outbox.poll_close(cx)
+            }
+        }
+
+        impl<$($param),*> Unpin for $sink<$($param),*> {}
+    };
+}
+pub(crate) use sink_methods;

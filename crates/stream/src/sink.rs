@@ -9,7 +9,7 @@ use futures_sink::Sink;
 use ziggurat_zig_ffi::abi::{RawHandle, TypeDesc};
 use ziggurat_zig_ffi::{OpenError, Plain, RawSink, ZigError};
 
-use crate::outbox::Outbox;
+use crate::outbox::{Outbox, sink_methods};
 
 /// A Zig function that consumes `T`s, as a [`Sink`]. When the input is closed the function returns an
 /// `R`, which [`close`](Self::close) yields.
@@ -57,45 +57,9 @@ impl<T: Plain, R: Plain> ZigSink<T, R> {
         // SAFETY: just checked.
         Ok(ZigSink { outbox: unsafe { Outbox::new(sink, batch) }? })
     }
-
-    /// Hands over what is left, ends the input, and waits for what the function returns.
-    ///
-    /// A function that had returned before it took everything is no error here: what it did not take
-    /// is [`unsent`](Self::unsent).
-    ///
-    /// # Errors
-    ///
-    /// The function's error; [`ZigError::Closed`] when its end has been reported before.
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropping the future loses nothing: call it again.
-    pub async fn close(&mut self) -> Result<R, ZigError> {
-        poll_fn(|cx| self.outbox.poll_finish(cx)).await?;
-        self.outbox.take_result().ok_or(ZigError::Closed)
-    }
-
-    /// What the function returned, after the sink was closed through the [`Sink`] trait. Once.
-    pub fn take_result(&mut self) -> Option<R> {
-        self.outbox.take_result()
-    }
-
-    /// Items that wait here, or that the function did not take before it ended.
-    pub fn unsent(&self) -> &[T] {
-        self.outbox.unsent()
-    }
-
-    /// Ends the sink from this side (the function is cancelled unless it has ended) and gives back the
-    /// items that have not crossed.
-    pub fn into_unsent(self) -> Vec<T> {
-        self.outbox.into_unsent()
-    }
-
-    /// Asks the function to end.
-    pub fn cancel(&self) {
-        self.outbox.cancel();
-    }
 }
+
+sink_methods! { ZigSink<T, R>, of T, waiting as T }
 
 /// Checks a sink's types.
 pub(crate) fn check(sink: &RawSink, item: TypeDesc, result: TypeDesc) -> Result<(), OpenError> {
@@ -107,36 +71,6 @@ pub(crate) fn check(sink: &RawSink, item: TypeDesc, result: TypeDesc) -> Result<
     }
     Ok(())
 }
-
-impl<T: Plain, R: Plain> Sink<T> for ZigSink<T, R> {
-    type Error = ZigError;
-
-    fn poll_ready(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), ZigError>> {
-        self.outbox.poll_ready(cx)
-    }
-
-    fn start_send(mut self: Pin<&mut Self>, item: T) -> Result<(), ZigError> {
-        self.outbox.accept(item);
-        Ok(())
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), ZigError>> {
-        self.outbox.poll_flush(cx)
-    }
-
-    /// As [`close`](ZigSink::close), but items that were not taken are an error here:
-    /// [`ZigError::Closed`].
-    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), ZigError>> {
-        match self.outbox.poll_finish(cx) {
-            Poll::Ready(Ok(())) if !self.outbox.unsent().is_empty() => {
-                Poll::Ready(Err(ZigError::Closed))
-            }
-            other => other,
-        }
-    }
-}
-
-impl<T, R> Unpin for ZigSink<T, R> {}
 
 impl<T, R> fmt::Debug for ZigSink<T, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
