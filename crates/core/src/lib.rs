@@ -13,6 +13,8 @@ mod buffer;
 mod free_list;
 mod pool;
 mod sync;
+#[cfg(feature = "time")]
+pub mod time;
 mod waiters;
 
 pub use buffer::{Buffer, BufferError, BufferMut, RawBuffer, ReleaseFn};

@@ -1,0 +1,1 @@
+//! Batches: items collected by count, weight or time.

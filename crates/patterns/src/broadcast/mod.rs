@@ -1,0 +1,1 @@
+//! Broadcast and tee: each of several consumers gets every item.

@@ -1,0 +1,1 @@
+//! Circuit breakers: what keeps failing is left alone for a while.

@@ -1,0 +1,1 @@
+//! Concurrency limits: so many calls at once (a bulkhead).

@@ -1,0 +1,1 @@
+//! Deduplication: items that came before are left out.

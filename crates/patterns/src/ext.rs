@@ -1,0 +1,118 @@
+//! Methods for the layers, so that a pipeline reads from its source on.
+
+use futures_core::Stream;
+use futures_sink::Sink;
+use tower_layer::Layer;
+
+/// Layers as methods of a stream: `source.layer(a).layer(b)` reads from the source on, the other way round
+/// than `ServiceBuilder`, which reads from the outside in.
+///
+/// Each method is short for a layer of [`stream`](crate::stream), where the details are.
+pub trait StreamLayerExt: Stream + Sized {
+    /// Wraps this stream in a layer.
+    fn layer<L: Layer<Self>>(self, layer: L) -> L::Service {
+        layer.layer(self)
+    }
+
+    // batch
+
+    // broadcast
+
+    // buffer
+
+    // circuit_breaker
+
+    // concurrency
+
+    // debounce
+
+    // dedupe
+
+    // group_by
+
+    // hedge
+
+    // instrument
+
+    // load_shed
+
+    // rate_limit
+
+    // retry
+
+    // sample
+
+    // select
+
+    // shutdown
+
+    // throttle
+
+    // through
+
+    // timeout
+
+    // window
+}
+
+impl<S: Stream> StreamLayerExt for S {}
+
+/// Layers as methods of a sink. `sink.layer(a).layer(b)`: an item passes `b` first.
+///
+/// Each method is short for a layer of [`sink`](crate::sink), where the details are.
+pub trait SinkLayerExt<Item>: Sink<Item> + Sized {
+    /// Wraps this sink in a layer.
+    fn layer<L: Layer<Self>>(self, layer: L) -> L::Service {
+        layer.layer(self)
+    }
+
+    // batch
+
+    // buffer
+
+    // instrument
+
+    // rate_limit
+
+    // shutdown
+
+    // timeout
+}
+
+impl<Item, S: Sink<Item>> SinkLayerExt<Item> for S {}
+
+/// Layers as methods of a service. `service.layer(a).layer(b)`: a request passes `b` first.
+///
+/// Each method is short for a layer of [`service`](crate::service), where the details are.
+pub trait ServiceLayerExt<Request>: tower_service::Service<Request> + Sized {
+    /// Wraps this service in a layer.
+    fn layer<L: Layer<Self>>(self, layer: L) -> L::Service {
+        layer.layer(self)
+    }
+
+    // buffer
+
+    // circuit_breaker
+
+    // concurrency
+
+    // hedge
+
+    // instrument
+
+    // load_shed
+
+    // rate_limit
+
+    // retry
+
+    // select
+
+    // shutdown
+
+    // through
+
+    // timeout
+}
+
+impl<Request, S: tower_service::Service<Request>> ServiceLayerExt<Request> for S {}

@@ -1,0 +1,1 @@
+//! Instrumentation: a span and counters per stage.

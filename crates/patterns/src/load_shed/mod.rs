@@ -1,0 +1,1 @@
+//! Load shedding: what is not ready refuses instead of waiting.

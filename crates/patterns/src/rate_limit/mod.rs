@@ -1,0 +1,1 @@
+//! Rate limits: so many items, calls or bytes in a period.

@@ -1,0 +1,1 @@
+//! Retries: calls that are made again, streams that are restarted or resumed.

@@ -1,0 +1,1 @@
+//! Sampling: the latest item, at most once per period.

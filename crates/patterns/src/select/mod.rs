@@ -1,0 +1,1 @@
+//! Selection: one stream of many, one answer of many services.

@@ -1,0 +1,41 @@
+//! Layers over sinks, and the sinks that they make.
+
+// batch
+
+// broadcast
+
+// buffer
+
+// circuit_breaker
+
+// concurrency
+
+// debounce
+
+// dedupe
+
+// group_by
+
+// hedge
+
+// instrument
+
+// load_shed
+
+// rate_limit
+
+// retry
+
+// sample
+
+// select
+
+// shutdown
+
+// throttle
+
+// through
+
+// timeout
+
+// window

@@ -1,0 +1,1 @@
+//! Throttling: a least distance between items, and nothing lost.

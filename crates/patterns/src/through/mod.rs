@@ -1,0 +1,1 @@
+//! Streams through services: each item is a request, each response an item.

@@ -1,0 +1,1 @@
+//! Which of many children were woken, at a cost per wake that does not grow with their number.

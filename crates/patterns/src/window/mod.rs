@@ -1,0 +1,1 @@
+//! Windows: tumbling and sliding, by count and by time.
