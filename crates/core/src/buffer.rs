@@ -48,6 +48,7 @@ impl RawBuffer {
     /// # Errors
     ///
     /// [`BufferError`] names the first rule that the descriptor breaks.
+    #[inline]
     pub fn validate(&self) -> Result<(), BufferError> {
         if !self.align.is_power_of_two() {
             return Err(BufferError::Align { align: self.align });
@@ -154,17 +155,20 @@ impl Buffer {
     /// When the descriptor passes the checks, its first `len` bytes must be initialised and stay
     /// valid and unwritten until `release` is called, `release` must be callable once from any
     /// thread without unwinding, and the caller must not release the buffer itself.
+    #[inline]
     pub unsafe fn from_raw(raw: RawBuffer) -> Result<Self, BufferError> {
         raw.validate()?;
         Ok(Buffer { raw })
     }
 
     /// Gives up ownership without releasing. The receiver calls `release`, or leaks the buffer.
+    #[inline]
     pub fn into_raw(self) -> RawBuffer {
         ManuallyDrop::new(self).raw
     }
 
     /// The bytes.
+    #[inline]
     pub fn as_slice(&self) -> &[u8] {
         if self.raw.len == 0 {
             return &[];
@@ -181,12 +185,14 @@ impl Buffer {
 }
 
 impl Drop for Buffer {
+    #[inline]
     fn drop(&mut self) {
         release(&self.raw);
     }
 }
 
 /// Calls the release callback of a descriptor whose owner is going away.
+#[inline]
 fn release(raw: &RawBuffer) {
     if let Some(release) = raw.release {
         // SAFETY: only an owner's `drop` comes here, once, with a descriptor that its constructor
@@ -197,6 +203,7 @@ fn release(raw: &RawBuffer) {
 
 impl Deref for Buffer {
     type Target = [u8];
+    #[inline]
     fn deref(&self) -> &[u8] {
         self.as_slice()
     }
@@ -228,6 +235,7 @@ impl PartialEq<[u8]> for Buffer {
 
 /// No copy. An empty buffer is released at once and becomes the static empty `Bytes`.
 impl From<Buffer> for Bytes {
+    #[inline]
     fn from(buffer: Buffer) -> Bytes {
         if buffer.is_empty() { Bytes::new() } else { Bytes::from_owner(buffer) }
     }
@@ -308,12 +316,14 @@ impl BufferMut {
     ///
     /// As for [`Buffer::from_raw`], the descriptor must pass [`RawBuffer::validate`], and all of its
     /// `cap` bytes must be writable and belong to nobody else.
+    #[inline]
     pub(crate) unsafe fn from_raw(raw: RawBuffer) -> Self {
         debug_assert!(raw.validate().is_ok());
         BufferMut { raw }
     }
 
     /// Gives up ownership without releasing.
+    #[inline]
     pub fn into_raw(self) -> RawBuffer {
         ManuallyDrop::new(self).raw
     }
@@ -342,6 +352,7 @@ impl BufferMut {
     /// # Safety
     ///
     /// The first `n` bytes of [`spare_capacity_mut`](Self::spare_capacity_mut) must have been written.
+    #[inline]
     pub unsafe fn advance(&mut self, n: usize) {
         assert!(n <= self.raw.cap - self.raw.len, "advance past the end of a buffer");
         self.raw.len += n;
@@ -363,12 +374,14 @@ impl BufferMut {
     }
 
     /// Ends the writing. No copy, no allocation.
+    #[inline]
     pub fn freeze(self) -> Buffer {
         Buffer { raw: self.into_raw() }
     }
 }
 
 impl Drop for BufferMut {
+    #[inline]
     fn drop(&mut self) {
         release(&self.raw);
     }
@@ -376,6 +389,7 @@ impl Drop for BufferMut {
 
 impl Deref for BufferMut {
     type Target = [u8];
+    #[inline]
     fn deref(&self) -> &[u8] {
         if self.raw.len == 0 {
             return &[];
@@ -401,6 +415,7 @@ unsafe impl bytes::BufMut for BufferMut {
         self.raw.cap - self.raw.len
     }
 
+    #[inline]
     unsafe fn advance_mut(&mut self, n: usize) {
         // SAFETY: the caller has written `n` bytes of `chunk_mut`.
         unsafe { self.advance(n) }

@@ -43,11 +43,13 @@ pub enum Pushed<W> {
     Last,
 }
 
+#[inline]
 fn index_of(word: u64) -> u32 {
     word as u32
 }
 
 /// The word that follows `word` with `index` as its head: the tag counts up, the waiters stay.
+#[inline]
 fn succeed(word: u64, index: u32) -> u64 {
     let tag = (word >> 32).wrapping_add(1) & 0x7FFF_FFFF;
     (word & WAITERS) | tag << 32 | u64::from(index)
@@ -81,6 +83,7 @@ impl FreeList {
     }
 
     /// Takes a slot, or `None` when the list is empty or closed.
+    #[inline]
     pub fn pop<'a>(&self, link: impl Fn(u32) -> &'a AtomicU32) -> Option<u32> {
         // Acquire: the slot's link and contents were written before the push that released them.
         let mut word = self.head.load(Ordering::Acquire);
@@ -102,6 +105,7 @@ impl FreeList {
 
     /// Gives a slot back, whose link is `link`. `waiters` is called before the push, if anybody waits,
     /// for what wakes them.
+    #[inline]
     pub fn push<W>(&self, index: u32, link: &AtomicU32, waiters: impl Fn() -> W) -> Pushed<W> {
         let mut word = self.head.load(Ordering::Relaxed);
         loop {

@@ -162,6 +162,7 @@ impl Storage {
         &segment.blocks[offset as usize]
     }
 
+    #[inline]
     fn link<'a>(&'a self) -> impl Fn(u32) -> &'a AtomicU32 {
         |index| &self.block(index).next
     }
