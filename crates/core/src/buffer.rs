@@ -426,7 +426,7 @@ unsafe impl bytes::BufMut for BufferMut {
     }
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(all(test, not(ziggurat_loom)))]
 mod tests {
     use super::*;
     use std::sync::atomic::{AtomicUsize, Ordering};

@@ -145,7 +145,7 @@ impl FreeList {
     }
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(all(test, not(ziggurat_loom)))]
 mod tests {
     use super::*;
 

@@ -20,7 +20,7 @@ mod waiters;
 pub use buffer::{Buffer, BufferError, BufferMut, RawBuffer, ReleaseFn};
 pub use pool::{Acquire, BufferPool, Growth, PoolBuilder, PoolError, PoolWaiter};
 
-#[cfg(loom)]
+#[cfg(ziggurat_loom)]
 #[doc(hidden)]
 pub mod model {
     //! What the model checks in `tests/loom.rs` reach into.

@@ -2,7 +2,7 @@
 
 mod builder;
 mod storage;
-#[cfg(all(test, not(loom)))]
+#[cfg(all(test, not(ziggurat_loom)))]
 mod tests;
 
 use std::fmt;

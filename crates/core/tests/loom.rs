@@ -1,5 +1,5 @@
-//! Model checks of the pool's free list. They run with `RUSTFLAGS="--cfg loom"`.
-#![cfg(loom)]
+//! Model checks of the pool's free list. They run with `RUSTFLAGS="--cfg ziggurat_loom"`.
+#![cfg(ziggurat_loom)]
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicUsize as StdAtomicUsize, Ordering as StdOrdering};

@@ -29,6 +29,7 @@ mod ext;
 pub mod service;
 pub mod sink;
 pub mod stream;
+mod sync;
 pub mod testing;
 mod wake_set;
 
@@ -40,3 +41,10 @@ pub use ziggurat_core::time;
 
 /// Any error, for those who box.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+#[cfg(ziggurat_loom)]
+#[doc(hidden)]
+pub mod model {
+    //! What the model checks in `tests/loom.rs` reach into.
+    pub use crate::wake_set::Shared;
+}

@@ -28,7 +28,7 @@ mod outbox;
 mod reader;
 mod sink;
 mod stream;
-#[cfg(all(test, not(loom)))]
+#[cfg(all(test, not(ziggurat_loom)))]
 mod tests;
 mod writer;
 

@@ -25,10 +25,10 @@ mod pool;
 mod sink;
 mod source;
 mod sync;
-#[cfg(any(all(test, not(loom)), feature = "testing"))]
+#[cfg(any(all(test, not(ziggurat_loom)), feature = "testing"))]
 #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
 pub mod testing;
-#[cfg(all(test, not(loom)))]
+#[cfg(all(test, not(ziggurat_loom)))]
 mod tests;
 mod waker;
 mod waker_slot;

@@ -225,7 +225,7 @@ impl HostWaker {
     }
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(all(test, not(ziggurat_loom)))]
 mod tests {
     use super::*;
     use futures::task::{ArcWake, waker};

@@ -1,10 +1,10 @@
-//! Model checks of the host's waker. They run with `RUSTFLAGS="--cfg loom"`.
+//! Model checks of the host's waker. They run with `RUSTFLAGS="--cfg ziggurat_loom"`.
 //!
 //! In each model the other side makes something happen and then wakes; the task registers, looks, and
 //! sleeps until it is woken. A wake-up that is lost is a task that sleeps forever, which loom reports as
 //! a deadlock. What happened is published with relaxed stores only, so that the models also check that
 //! a wake carries it along.
-#![cfg(loom)]
+#![cfg(ziggurat_loom)]
 
 use std::sync::atomic::{AtomicUsize as StdAtomicUsize, Ordering as StdOrdering};
 use std::task::{Context, Wake, Waker};

@@ -1,0 +1,154 @@
+//! Which of many children were woken, at a cost per wake that does not grow with their number.
+//!
+//! A combinator over `n` children gives each of them a waker of its own. A wake sets the child's bit
+//! and, if it is the first since the parent looked, wakes the parent's task. The parent then polls the
+//! children whose bits are set and no others: O(woken), not O(n).
+
+use std::sync::Arc;
+use std::task::{Context, Wake, Waker};
+
+mod bits;
+
+use crate::sync::{AtomicU64, AtomicWaker, Ordering};
+pub(crate) use bits::Bits;
+
+/// The bits and wakers of a set of children, which are numbered from 0.
+///
+/// What is woken from anywhere is collected into [`ready`](Self::ready), where the parent takes it in
+/// the order that suits it. A child that is to be polled again without a wake simply stays there.
+///
+/// A stale waker of a child that is gone may still set its bit: an index in `ready` is a hint that the
+/// child should be polled, not a promise that there is one.
+pub(crate) struct WakeSet {
+    /// The children to poll.
+    pub(crate) ready: Bits,
+    shared: Arc<Shared>,
+    /// Made when they are first asked for.
+    wakers: Vec<Option<Waker>>,
+}
+
+impl WakeSet {
+    /// For `children` children, none of which is ready.
+    pub(crate) fn new(children: usize) -> Self {
+        WakeSet {
+            ready: Bits::new(children),
+            shared: Arc::new(Shared::new(children)),
+            wakers: vec![None; children],
+        }
+    }
+
+    /// How many children it has room for.
+    pub(crate) fn capacity(&self) -> usize {
+        self.wakers.len()
+    }
+
+    /// Makes room for more children. Those that there are get other wakers, so all of them become
+    /// ready: to be polled again, and to leave the new ones.
+    pub(crate) fn grow(&mut self, children: usize) {
+        debug_assert!(children >= self.capacity());
+        let old = self.capacity();
+        *self = WakeSet::new(children);
+        (0..old).for_each(|child| self.ready.insert(child));
+    }
+
+    /// Collects who was woken since the last time. A load when nobody was.
+    #[inline]
+    pub(crate) fn collect(&mut self) {
+        self.shared.take(|word, bits| self.ready.insert_word(word, bits));
+    }
+
+    /// As `collect`, and from here on a wake also wakes the task of `cx`. To be called before the parent
+    /// returns `Pending`; it may do so only if `ready` is still empty.
+    pub(crate) fn collect_or_register(&mut self, cx: &Context<'_>) {
+        self.shared.parent.register(cx.waker());
+        self.collect();
+    }
+
+    /// The waker of a child; always the same one, so that `will_wake` holds from poll to poll.
+    #[inline]
+    pub(crate) fn waker(&mut self, child: usize) -> &Waker {
+        let shared = &self.shared;
+        self.wakers[child].get_or_insert_with(|| {
+            Waker::from(Arc::new(Child { shared: Arc::clone(shared), child }))
+        })
+    }
+}
+
+/// A child's waker.
+struct Child {
+    shared: Arc<Shared>,
+    child: usize,
+}
+
+impl Wake for Child {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.shared.wake(self.child);
+    }
+}
+
+/// What wakers on other threads touch: a bit per child in `words`, and a bit per word in `summary`.
+///
+/// Producers set the bit in the word first, then the word's bit in the summary, then wake the parent.
+/// The consumer clears them in the opposite order: the summary first, then the words it named. So a bit
+/// in a word is either named by the summary, or its producer is about to name it.
+pub struct Shared {
+    parent: AtomicWaker,
+    summary: Box<[AtomicU64]>,
+    words: Box<[AtomicU64]>,
+}
+
+impl Shared {
+    /// For `children` children.
+    pub fn new(children: usize) -> Self {
+        let zeros = |n: usize| (0..n).map(|_| AtomicU64::new(0)).collect();
+        let words = children.div_ceil(64).max(1);
+        Shared {
+            parent: AtomicWaker::new(),
+            summary: zeros(words.div_ceil(64)),
+            words: zeros(words),
+        }
+    }
+
+    /// Sets the child's bit, and wakes the parent unless somebody else is about to.
+    pub fn wake(&self, child: usize) {
+        let (word, bit) = (child / 64, 1 << (child % 64));
+        // AcqRel on both: the consumer's swaps are to see what the waker's caller did before; and where
+        // the bits were not clear, the one who set them first carries ours along, so he must be seen to
+        // have done so.
+        if self.words[word].fetch_or(bit, Ordering::AcqRel) != 0 {
+            return;
+        }
+        let (word, bit) = (word / 64, 1 << (word % 64));
+        if self.summary[word].fetch_or(bit, Ordering::AcqRel) == 0 {
+            self.parent.wake();
+        }
+    }
+
+    /// Leaves the parent's waker. `take` once more after it.
+    #[cfg(ziggurat_loom)]
+    pub fn register(&self, waker: &Waker) {
+        self.parent.register(waker);
+    }
+
+    /// Takes all bits that are set, as the numbers of words and what is in them.
+    #[inline]
+    pub fn take(&self, mut each: impl FnMut(usize, u64)) {
+        for (i, summary) in self.summary.iter().enumerate() {
+            // Relaxed: a bit that is seen late is seen after `register`, which orders it; one that is
+            // seen is read by the swap below.
+            if summary.load(Ordering::Relaxed) == 0 {
+                continue;
+            }
+            let mut named = summary.swap(0, Ordering::AcqRel);
+            while named != 0 {
+                let word = i * 64 + named.trailing_zeros() as usize;
+                named &= named - 1;
+                each(word, self.words[word].swap(0, Ordering::AcqRel));
+            }
+        }
+    }
+}

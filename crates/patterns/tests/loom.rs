@@ -1,0 +1,57 @@
+//! Model checks of what this crate does with atomics. They run with `RUSTFLAGS="--cfg ziggurat_loom"`.
+#![cfg(ziggurat_loom)]
+
+use std::sync::atomic::{AtomicUsize as StdAtomicUsize, Ordering as StdOrdering};
+use std::sync::Arc as StdArc;
+
+use loom::thread;
+use ziggurat_patterns::model::Shared;
+
+/// Runs a model and prints how many executions were explored.
+fn model(name: &str, f: impl Fn() + Sync + Send + 'static) {
+    static EXECUTIONS: StdAtomicUsize = StdAtomicUsize::new(0);
+    EXECUTIONS.store(0, StdOrdering::Relaxed);
+    loom::model(move || {
+        EXECUTIONS.fetch_add(1, StdOrdering::Relaxed);
+        f();
+    });
+    println!("loom: {name}: {} executions", EXECUTIONS.load(StdOrdering::Relaxed));
+}
+
+/// A task that takes bits until it has seen each of `children` once, sleeping in between as a combinator
+/// would: it leaves its waker, looks once more, and waits.
+fn take_all(shared: StdArc<Shared>, children: &[usize]) {
+    let mut missing: Vec<_> = children.to_vec();
+    loom::future::block_on(std::future::poll_fn(move |cx| {
+        let mut take = |missing: &mut Vec<usize>| {
+            shared.take(|word, bits| {
+                missing.retain(|child| child / 64 != word || bits & 1 << (child % 64) == 0);
+            });
+        };
+        take(&mut missing);
+        if !missing.is_empty() {
+            shared.register(cx.waker());
+            take(&mut missing);
+        }
+        if missing.is_empty() { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
+    }));
+}
+
+/// One test, so that the models' counts are not mixed by parallel runs.
+#[test]
+fn wake_set_models() {
+    for (name, children) in [
+        ("two wakes in a word", [1, 2]),
+        ("wakes in two words of one summary", [1, 70]),
+    ] {
+        model(name, move || {
+            let shared = StdArc::new(Shared::new(128));
+            let threads = children.map(|child| {
+                let shared = shared.clone();
+                thread::spawn(move || shared.wake(child))
+            });
+            take_all(shared, &children);
+            threads.into_iter().for_each(|t| t.join().unwrap());
+        });
+    }
+}
