@@ -10,7 +10,7 @@ use futures::executor::block_on;
 use futures::{Stream, StreamExt, stream};
 use support::{Unit, case, compare};
 use ziggurat::{ZigError, ZigStream};
-use ziggurat_examples_zig::{counter, numbers};
+use ziggurat_examples_zig::{counter, numbers, numbers_by_slices};
 
 const ITEMS: u64 = 1 << 20;
 
@@ -66,6 +66,7 @@ fn sum_by_call() -> u64 {
 fn main() {
     let machine = |batch| counter(ITEMS).batch(batch).open().expect("it opens");
     let thread = |batch| numbers(ITEMS).batch(batch).open().expect("it opens");
+    let slices = |batch| numbers_by_slices(ITEMS).batch(batch).open().expect("it opens");
     compare(
         "u64 items, per item; a Zig state machine polled by Rust",
         Unit::Nanoseconds,
@@ -90,6 +91,9 @@ fn main() {
             case("ZigStream batch 64", || sum_by_item(thread(64))),
             case("ZigStream batch 1024", || sum_by_item(thread(1024))),
             case("ZigStream batch 1024, as slices", || sum_by_slice(thread(1024))),
+            case("sendMany of 64, batch 64", || sum_by_item(slices(64))),
+            case("sendMany of 64, batch 1024", || sum_by_item(slices(1024))),
+            case("sendMany of 64, batch 1024, as slices", || sum_by_slice(slices(1024))),
         ],
     );
 }

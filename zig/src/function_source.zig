@@ -99,6 +99,17 @@ const fixtures = struct {
         if (end == 13) return out.fail(error.Unlucky, "{d}", .{end});
     }
 
+    fn countBySlices(_: Io, out: *Out(u64), end: u64) !void {
+        var slice: [10]u64 = undefined;
+        var next: u64 = 0;
+        while (next < end) {
+            const n: usize = @intCast(@min(slice.len, end - next));
+            for (slice[0..n], next..) |*item, number| item.* = number;
+            try out.sendMany(slice[0..n]);
+            next += n;
+        }
+    }
+
     fn text(_: Io, out: *Out([]const u8), words: u64) !void {
         for (0..@intCast(words)) |i| try out.writer().print("{d} ", .{i});
         try out.send("end");
@@ -129,6 +140,29 @@ test "a source delivers in order, then ends, or fails with its message" {
             try std.testing.expectEqualStrings("13", record.message.get());
             try std.testing.expectEqualStrings("count", record.function.get());
         }
+        Counter.vtable.release(handle.state.?);
+        waker.waitUnreferenced();
+    }
+}
+
+test "many are handed over in order, also more than there is room for" {
+    const Counter = FunctionSource("count", fixtures.countBySlices);
+    for ([_]u64{ 1, 3, 10, 64 }) |capacity| {
+        var waker: testing.TestWaker = .{};
+        const end: u64 = 1003;
+        const handle = try testing.open(Counter, testing.options(capacity, null), &.{&end});
+        var expected: u64 = 0;
+        var items: [4]u64 = undefined;
+        const status = while (true) {
+            const n, const status = testing.next(u64, handle, &waker, &items);
+            for (items[0..n]) |item| {
+                try std.testing.expectEqual(expected, item);
+                expected += 1;
+            }
+            if (status != abi.status.ready and status != abi.status.pending) break status;
+        };
+        try std.testing.expectEqual(end, expected);
+        try std.testing.expectEqual(abi.status.done, status);
         Counter.vtable.release(handle.state.?);
         waker.waitUnreferenced();
     }

@@ -36,6 +36,8 @@ ziggurat_stream::bind! {
     pub fn heartbeat(period_ms: u64, goodbye: &Path) -> ZigStream<u64>;
     /// 0, 1, 2, … up to `end`, by a function on a thread.
     pub fn numbers(end: u64) -> ZigStream<u64>;
+    /// 0, 1, 2, … up to `end`, by a function on a thread that hands over 64 at once.
+    pub fn numbers_by_slices(end: u64) -> ZigStream<u64>;
     /// 0, 1, 2, … up to `end`, by a hand-written state machine.
     pub fn counter(end: u64) -> ZigStream<u64>;
 }

@@ -14,5 +14,6 @@ pub const exports = ziggurat.exports(.{
     .first_at_least = ziggurat.sink(samples.firstAtLeast),
     .heartbeat = ziggurat.source(samples.heartbeat),
     .numbers = ziggurat.source(samples.numbers),
+    .numbers_by_slices = ziggurat.source(samples.numbersBySlices),
     .counter = ziggurat.source(samples.Counter),
 });

@@ -57,6 +57,18 @@ pub fn numbers(_: std.Io, out: *ziggurat.Out(u64), end: u64) !void {
     while (i < end) : (i += 1) try out.send(i);
 }
 
+/// 0, 1, 2, … up to `end`, handed over 64 at once.
+pub fn numbersBySlices(_: std.Io, out: *ziggurat.Out(u64), end: u64) !void {
+    var slice: [64]u64 = undefined;
+    var next: u64 = 0;
+    while (next < end) {
+        const n: usize = @intCast(@min(slice.len, end - next));
+        for (slice[0..n], next..) |*item, number| item.* = number;
+        try out.sendMany(slice[0..n]);
+        next += n;
+    }
+}
+
 /// 0, 1, 2, … up to `end`, as a state machine without a thread or stack of its own.
 pub const Counter = struct {
     pub const Item = u64;
