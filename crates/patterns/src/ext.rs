@@ -1,8 +1,12 @@
 //! Methods for the layers, so that a pipeline reads from its source on.
 
-use futures_core::Stream;
+use std::time::Duration;
+
+use futures_core::{Stream, TryStream};
 use futures_sink::Sink;
 use tower_layer::Layer;
+
+use crate::{service, sink, stream};
 
 /// Layers as methods of a stream: `source.layer(a).layer(b)` reads from the source on, the other way round
 /// than `ServiceBuilder`, which reads from the outside in.
@@ -52,6 +56,14 @@ pub trait StreamLayerExt: Stream + Sized {
 
     // timeout
 
+    /// Limits how long we wait for each item: [`TimeoutLayer::idle`](stream::TimeoutLayer::idle).
+    fn timeout(self, limit: Duration) -> stream::Timeout<Self>
+    where
+        Self: TryStream,
+    {
+        self.layer(stream::TimeoutLayer::idle(limit))
+    }
+
     // window
 }
 
@@ -77,6 +89,11 @@ pub trait SinkLayerExt<Item>: Sink<Item> + Sized {
     // shutdown
 
     // timeout
+
+    /// Limits how long each wait takes: [`TimeoutLayer`](sink::TimeoutLayer).
+    fn timeout(self, limit: Duration) -> sink::Timeout<Self> {
+        self.layer(sink::TimeoutLayer::new(limit))
+    }
 }
 
 impl<Item, S: Sink<Item>> SinkLayerExt<Item> for S {}
@@ -113,6 +130,11 @@ pub trait ServiceLayerExt<Request>: tower_service::Service<Request> + Sized {
     // through
 
     // timeout
+
+    /// Limits how long each call takes: [`TimeoutLayer`](service::TimeoutLayer).
+    fn timeout(self, limit: Duration) -> service::Timeout<Self> {
+        self.layer(service::TimeoutLayer::new(limit))
+    }
 }
 
 impl<Request, S: tower_service::Service<Request>> ServiceLayerExt<Request> for S {}

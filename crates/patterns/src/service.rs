@@ -37,5 +37,6 @@
 // through
 
 // timeout
+pub use crate::timeout::service::{Deadline, DeadlineLayer, Timeout, TimeoutFuture, TimeoutLayer};
 
 // window

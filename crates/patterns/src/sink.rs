@@ -37,5 +37,6 @@
 // through
 
 // timeout
+pub use crate::timeout::sink::{Timeout, TimeoutLayer};
 
 // window

@@ -37,5 +37,6 @@
 // through
 
 // timeout
+pub use crate::timeout::stream::{Timeout, TimeoutLayer};
 
 // window

@@ -1,17 +1,20 @@
 //! Model checks of what this crate does with atomics. They run with `RUSTFLAGS="--cfg ziggurat_loom"`.
 #![cfg(ziggurat_loom)]
 
-use std::sync::atomic::{AtomicUsize as StdAtomicUsize, Ordering as StdOrdering};
 use std::sync::Arc as StdArc;
+use std::sync::atomic::{AtomicUsize as StdAtomicUsize, Ordering as StdOrdering};
 
 use loom::thread;
 use ziggurat_patterns::model::Shared;
 
-/// Runs a model and prints how many executions were explored.
+/// Runs a model and prints how many executions were explored. Bounded, because the full number of
+/// interleavings is in the millions: three preemptions unless `LOOM_MAX_PREEMPTIONS` says otherwise.
 fn model(name: &str, f: impl Fn() + Sync + Send + 'static) {
     static EXECUTIONS: StdAtomicUsize = StdAtomicUsize::new(0);
     EXECUTIONS.store(0, StdOrdering::Relaxed);
-    loom::model(move || {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = builder.preemption_bound.or(Some(3));
+    builder.check(move || {
         EXECUTIONS.fetch_add(1, StdOrdering::Relaxed);
         f();
     });
@@ -40,10 +43,9 @@ fn take_all(shared: StdArc<Shared>, children: &[usize]) {
 /// One test, so that the models' counts are not mixed by parallel runs.
 #[test]
 fn wake_set_models() {
-    for (name, children) in [
-        ("two wakes in a word", [1, 2]),
-        ("wakes in two words of one summary", [1, 70]),
-    ] {
+    for (name, children) in
+        [("two wakes in a word", [1, 2]), ("wakes in two words of one summary", [1, 70])]
+    {
         model(name, move || {
             let shared = StdArc::new(Shared::new(128));
             let threads = children.map(|child| {
