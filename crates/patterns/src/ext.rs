@@ -40,6 +40,16 @@ pub trait StreamLayerExt: Stream + Sized {
 
     // load_shed
 
+    // map_err
+
+    /// Makes errors into `E`, as `?` would: [`MapErrInto`](stream::MapErrInto).
+    fn map_err_into<E>(self) -> stream::MapErrInto<Self, E>
+    where
+        Self: TryStream<Error: Into<E>>,
+    {
+        stream::MapErrInto::new(self)
+    }
+
     // rate_limit
 
     // retry
@@ -118,6 +128,16 @@ pub trait ServiceLayerExt<Request>: tower_service::Service<Request> + Sized {
     // instrument
 
     // load_shed
+
+    // map_err
+
+    /// Makes errors into `E`, as `?` would: [`MapErrIntoLayer`](service::MapErrIntoLayer).
+    fn map_err_into<E>(self) -> service::MapErrInto<Self, E>
+    where
+        Self::Error: Into<E>,
+    {
+        self.layer(service::MapErrIntoLayer::new())
+    }
 
     // rate_limit
 

@@ -15,6 +15,7 @@ pub mod hedge;
 #[cfg(feature = "tracing")]
 pub mod instrument;
 pub mod load_shed;
+pub mod map_err;
 pub mod rate_limit;
 pub mod retry;
 pub mod sample;

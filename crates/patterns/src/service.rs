@@ -22,6 +22,9 @@
 
 // load_shed
 
+// map_err
+pub use crate::map_err::service::{MapErrInto, MapErrIntoFuture, MapErrIntoLayer};
+
 // rate_limit
 
 // retry
