@@ -5,6 +5,8 @@
 #[doc(inline)]
 pub use ziggurat_core as core;
 #[doc(inline)]
+pub use ziggurat_patterns as patterns;
+#[doc(inline)]
 pub use ziggurat_stream as stream;
 #[doc(inline)]
 pub use ziggurat_zig_ffi as ffi;

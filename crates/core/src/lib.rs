@@ -1,19 +1,24 @@
-//! Owned foreign buffers and lock-free buffer pools: the executor-free base of Ziggurat.
+//! Buffers that others allocated, lock-free buffer pools, and timers as values: the executor-free base of
+//! Ziggurat.
 //!
 //! * [`Buffer`]: bytes that somebody else allocated, with the callback that gives them back. It has
 //!   a C layout ([`RawBuffer`]), so a block crosses a language border without being copied, and it
 //!   becomes [`bytes::Bytes`] without a copy.
 //! * [`BufferPool`]: fixed-size, aligned blocks that return to the pool when the last owner drops
 //!   them. A steady-state byte stream over a pool allocates no payload.
+//! * `time` (feature `time`): timers and sleeps that are given to whatever needs them.
 //!
-//! Nothing here knows Zig, starts a thread, or needs an executor.
+//! Nothing here knows Zig or needs an executor. The one thread that may be started is that of the default
+//! timer, by the first sleep that is polled.
 #![doc = include_str!("../README.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod buffer;
 mod free_list;
 mod pool;
 mod sync;
 #[cfg(feature = "time")]
+#[cfg_attr(docsrs, doc(cfg(feature = "time")))]
 pub mod time;
 mod waiters;
 
