@@ -16,26 +16,29 @@ pub fn defaultCapacity(comptime T: type) usize {
 
 /// How long a poller that found nothing looks again before it parks. Parking and being woken costs
 /// microseconds on both sides, which a stream that is merely a little faster on one side would pay for
-/// every few items. So it looks again for about a microsecond, as long as that helps; when it doesn't,
-/// ever less, down to a rare try: an executor's thread is not for spinning.
-const Patience = struct {
+/// every few items. So it looks again for a moment, as long as that helps: an executor's thread is not for
+/// spinning.
+///
+/// For single items the moment is about a microsecond; when it doesn't help it is ever less, down to a rare
+/// try.
+const ItemPatience = struct {
     level: u8 = max,
     /// Parks since the last try at level 0.
     parks: u8 = 0,
 
     const max = 3;
 
-    fn looks(p: *Patience) usize {
+    fn looks(p: *ItemPatience) usize {
         if (p.level > 0) return p.level;
         p.parks +%= 1;
         return if (p.parks % 32 == 0) 1 else 0;
     }
 
-    fn rewarded(p: *Patience) void {
+    fn rewarded(p: *ItemPatience) void {
         p.level = @min(max, p.level * 2 + 1);
     }
 
-    fn disappointed(p: *Patience) void {
+    fn disappointed(p: *ItemPatience) void {
         p.level /= 2;
     }
 
@@ -46,11 +49,45 @@ const Patience = struct {
     }
 };
 
+/// As `ItemPatience`, for buffers. One takes longer to fill than a microsecond, and what parking costs is
+/// paid for each of them, so the moment is some 10 microseconds. It is worth it while at least every second
+/// one helps; otherwise it is a rare try.
+const BufferPatience = struct {
+    /// Rewards less disappointments, within bounds.
+    credit: u8 = max_credit,
+    /// Parks without a look.
+    parks: u8 = 0,
+
+    const max_credit = 8;
+    const max = 24;
+
+    fn looks(p: *BufferPatience) usize {
+        if (p.credit > 0) return max;
+        p.parks +%= 1;
+        return if (p.parks % 32 == 0) max else 0;
+    }
+
+    fn rewarded(p: *BufferPatience) void {
+        p.credit = @min(max_credit, p.credit + 1);
+    }
+
+    fn disappointed(p: *BufferPatience) void {
+        p.credit -|= 1;
+    }
+
+    /// Some 16 times 15 to 45 nanoseconds. A look takes the other side's cache line away, which is nothing
+    /// beside a buffer.
+    fn pause(_: usize) void {
+        for (0..16) |_| std.atomic.spinLoopHint();
+    }
+};
+
 /// The function's side may wait (`runner`), the other side may be polled (`poller`). Which of the two
 /// produces is up to the owner; each direction uses its own half of the methods.
 pub fn Handoff(comptime T: type) type {
     return struct {
         const Self = @This();
+        const Patience = if (T == Buffer) BufferPatience else ItemPatience;
 
         ring: Ring(T),
         runner: *Runner,
