@@ -129,7 +129,7 @@ pub const PoolVTable = extern struct {
     release: *const fn (*const PoolHandle) callconv(.c) void,
     acquire: *const fn (
         *const PoolHandle,
-        waker: *const WakerHandle,
+        waker: ?*const WakerHandle,
         ticket: *?*anyopaque,
         out: *RawBuffer,
     ) callconv(.c) i32,

@@ -186,14 +186,20 @@ test "cancel is idempotent and ends the function" {
     }
 }
 
-test "bytes go through a pool that is smaller than they are" {
+test "bytes go through a pool that is smaller than they are, lent or its own" {
+    for ([_]u32{ 0, abi.option_spill }) |flags| try bytesThroughPool(flags);
+}
+
+fn bytesThroughPool(flags: u32) !void {
     const Text = FunctionSource("text", fixtures.text);
     var pool: testing.TestPool = undefined;
-    try pool.init(2, 64);
+    try pool.init(3, 64);
     defer pool.deinit();
     var waker: testing.TestWaker = .{};
     const words: u64 = 500;
-    const handle = try testing.open(Text, testing.options(4, &pool), &.{&words});
+    var options = testing.options(4, &pool);
+    options.flags = flags;
+    const handle = try testing.open(Text, options, &.{&words});
     var received: std.ArrayList(u8) = .empty;
     defer received.deinit(std.testing.allocator);
     var items: [3]Buffer = undefined;

@@ -62,7 +62,7 @@ const ByteOut = struct {
     pub fn deinit(out: *ByteOut) void {
         out.releaseBlock();
         // The pool may hold a reference to this function's state, and would keep it alive.
-        out.pool.dropTicket();
+        out.pool.letGo();
         out.* = undefined;
     }
 

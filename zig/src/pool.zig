@@ -17,8 +17,13 @@ pub const PoolClient = struct {
     spill: ?*Handoff(Buffer),
     /// What the pool knows us by while we wait; null otherwise.
     ticket: ?*anyopaque = null,
+    /// Blocks taken ahead of need, the next one last; only of a pool that is this function's own.
+    ahead: [max_ahead]abi.RawBuffer = undefined,
+    ahead_len: usize = 0,
     handle: abi.WakerHandle = .{ .vtable = &waker_vtable },
     woken: std.atomic.Value(bool) = .init(false),
+
+    const max_ahead = 32;
 
     pub fn init(pool: *const abi.PoolHandle, runner: *Runner, spill: ?*Handoff(Buffer)) PoolClient {
         pool.vtable.retain(pool);
@@ -26,12 +31,41 @@ pub const PoolClient = struct {
     }
 
     pub fn deinit(c: *PoolClient) void {
-        c.dropTicket();
+        c.letGo();
         c.pool.vtable.release(c.pool);
     }
 
     /// A block with nothing in it; waits for one when all are in use.
     pub fn acquire(c: *PoolClient) (Io.Cancelable || error{OutOfMemory})!abi.RawBuffer {
+        if (c.ahead_len == 0) {
+            const block = try c.acquireOne();
+            if (!c.streaming()) return block;
+            c.takeAhead(block);
+        }
+        c.ahead_len -= 1;
+        return c.ahead[c.ahead_len];
+    }
+
+    /// The pool is our own, and the other side is at work.
+    fn streaming(c: *PoolClient) bool {
+        const handoff = c.spill orelse return false;
+        return !handoff.poller.isParked();
+    }
+
+    /// Takes all the free blocks, to use the one that has been free the longest first. The pool itself
+    /// hands out the latest one, which the other side has just read: its memory is in that processor's
+    /// cache, and to overwrite it from there is slow. Where the other side waits anyway, few blocks in
+    /// use, and little memory, are better.
+    fn takeAhead(c: *PoolClient, latest: abi.RawBuffer) void {
+        c.ahead[0] = latest;
+        c.ahead_len = 1;
+        while (c.ahead_len < max_ahead) : (c.ahead_len += 1) {
+            const status = c.pool.vtable.acquire(c.pool, null, &c.ticket, &c.ahead[c.ahead_len]);
+            if (status != abi.status.ready) return;
+        }
+    }
+
+    fn acquireOne(c: *PoolClient) (Io.Cancelable || error{OutOfMemory})!abi.RawBuffer {
         var block: abi.RawBuffer = undefined;
         while (true) {
             c.woken.store(false, .seq_cst);
@@ -60,8 +94,15 @@ pub const PoolClient = struct {
         return HeapBlock.create(c.pool.block_size);
     }
 
+    /// When the function takes no more: gives back what it has of the pool, and makes the pool forget us.
+    pub fn letGo(c: *PoolClient) void {
+        c.dropTicket();
+        for (c.ahead[0..c.ahead_len]) |block| (Buffer{ .raw = block }).deinit();
+        c.ahead_len = 0;
+    }
+
     /// Makes the pool forget us.
-    pub fn dropTicket(c: *PoolClient) void {
+    fn dropTicket(c: *PoolClient) void {
         if (c.ticket) |ticket| c.pool.vtable.drop_ticket(ticket);
         c.ticket = null;
     }

@@ -110,7 +110,7 @@ pub const TestPool = struct {
 
     fn acquire(
         handle: *const abi.PoolHandle,
-        waker: *const abi.WakerHandle,
+        waker: ?*const abi.WakerHandle,
         ticket: *?*anyopaque,
         out: *abi.RawBuffer,
     ) callconv(.c) i32 {
@@ -118,9 +118,10 @@ pub const TestPool = struct {
         pool.mutex.lockUncancelable(std.testing.io);
         defer pool.mutex.unlock(std.testing.io);
         const block = pool.free.pop() orelse {
+            const w = waker orelse return abi.status.pending;
             if (pool.waiter == null) {
-                waker.vtable.retain(waker);
-                pool.waiter = waker;
+                w.vtable.retain(w);
+                pool.waiter = w;
             }
             ticket.* = pool;
             return abi.status.pending;

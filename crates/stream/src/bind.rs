@@ -15,8 +15,9 @@ use crate::{ZigByteSink, ZigByteStream, ZigSink, ZigStream};
 
 /// Bytes in each block of a byte stream that was given no pool.
 pub const DEFAULT_BLOCK_SIZE: usize = 64 * 1024;
-/// Blocks of a byte stream that was given no pool.
-pub const DEFAULT_BLOCKS: usize = 8;
+/// Blocks of a byte stream that was given no pool. Of blocks that are larger than the default there
+/// are fewer, down to a quarter.
+pub const DEFAULT_BLOCKS: usize = 32;
 
 /// Declares Rust functions for the exports of a Zig library that a build script compiled with
 /// `ziggurat-zig-build`.
@@ -253,7 +254,8 @@ builder! {
         let library = self.call.check()?;
         if self.call.options.pool.is_none() {
             let builder = BufferPool::builder(self.call.block_size);
-            self.call.options.pool = Some(builder.blocks(DEFAULT_BLOCKS).align(4096).build()?);
+            let blocks = default_blocks(self.call.block_size);
+            self.call.options.pool = Some(builder.blocks(blocks).align(4096).build()?);
             self.call.options.spill = true;
         }
         let Call { name, args, options, batch, .. } = &self.call;
@@ -262,12 +264,19 @@ builder! {
     }
 }
 
+/// Together they are more than a processor's own cache holds: a block that was read long enough ago
+/// is cheaper to overwrite from another processor.
+fn default_blocks(block_size: usize) -> usize {
+    let fill = DEFAULT_BLOCKS * DEFAULT_BLOCK_SIZE / block_size.max(1);
+    fill.clamp(DEFAULT_BLOCKS / 4, DEFAULT_BLOCKS)
+}
+
 impl ByteStreamBuilder {
     /// Where the chunks' memory comes from.
     ///
     /// A pool that is given here bounds all there is: a consumer that keeps all of its blocks and asks
-    /// for more waits until it drops one. Without one, the stream makes itself a pool of
-    /// [`DEFAULT_BLOCKS`] that bounds what is under way: a consumer that keeps them all and asks for
+    /// for more waits until it drops one. Without one, the stream makes itself a pool (see
+    /// [`DEFAULT_BLOCKS`]) that bounds what is under way: a consumer that keeps them all and asks for
     /// more gets blocks from the heap, so that it may collect as much as it likes.
     pub fn pool(mut self, pool: BufferPool) -> Self {
         self.call.options.pool = Some(pool);

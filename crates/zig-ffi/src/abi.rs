@@ -176,7 +176,7 @@ pub struct PoolVTable {
     /// Takes a block: `READY` and the block in `out`, or `PENDING`, and `waker` is woken when it is
     /// worth asking again. `*ticket` starts as null, is kept from call to call, and ends with
     /// `drop_ticket`; the pool may hold a reference to the waker until then. One caller at a time per
-    /// ticket.
+    /// ticket. With a null `waker` it only asks: `PENDING` then leaves nothing behind.
     pub acquire: Option<
         unsafe extern "C" fn(
             pool: *const PoolHandle,

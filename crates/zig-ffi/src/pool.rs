@@ -89,6 +89,9 @@ unsafe extern "C" fn acquire(
         unsafe { out.write(block.into_raw()) };
         return READY;
     }
+    if waker.is_null() {
+        return PENDING;
+    }
     // SAFETY: readable, says the caller.
     let mut waiter = unsafe { *ticket }.cast::<PoolWaiter>();
     if waiter.is_null() {

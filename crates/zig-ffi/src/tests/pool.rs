@@ -130,13 +130,14 @@ fn blocks_outlive_the_pool_and_its_takers() {
 }
 
 #[test]
-fn waiting_without_a_waker_is_an_error_and_may_be_tried_again() {
+fn without_a_waker_it_only_asks() {
     let (host, task) = (host(1), Task::new());
     let waker = registered(&task);
     let mut taker = Taker::new(&host);
     let (status, block) = taker.acquire(ptr::null());
     assert_eq!(status, READY, "no waker is needed where there is no wait");
-    assert_eq!(taker.acquire(ptr::null()).0, ERROR);
+    assert_eq!(taker.acquire(ptr::null()).0, PENDING);
+    assert!(taker.ticket.is_null(), "nobody waits");
     let toothless = WakerHandle { vtable: ptr::null() };
     assert_eq!(taker.acquire(&raw const toothless).0, ERROR);
     assert_eq!(taker.acquire(waker.handle()).0, PENDING);
