@@ -132,7 +132,12 @@ impl WakeProbe {
         self.wakes.count.load(Ordering::Acquire)
     }
 
-    /// Whether there was a wake since the last `take`.
+    /// Whether there was a wake since the last [`take`](Self::take).
+    pub fn is_woken(&self) -> bool {
+        self.wakes.taken.load(Ordering::Relaxed) != self.count()
+    }
+
+    /// Whether there was a wake since the last `take`, which this is.
     pub fn take(&self) -> bool {
         let count = self.count();
         self.wakes.taken.swap(count, Ordering::Relaxed) != count

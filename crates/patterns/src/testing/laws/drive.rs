@@ -6,14 +6,15 @@ use std::task::{Context, Poll};
 use futures_core::FusedStream;
 
 use super::report::{Broken, note_poll};
-use crate::testing::{Probe, WakeProbe};
+use super::scripts::Played;
+use crate::testing::WakeProbe;
 use crate::time::TestClock;
 
 pub(super) const WAKE: &str = "every `Pending` is followed by a wake";
 pub(super) const WAKER: &str = "the waker of the last poll is the one that is woken";
 
 /// How many polls a layer gets after its source has stalled: it may have timers of its own for ever.
-const POLLS_AFTER_STALL: usize = 64;
+const POLLS_AFTER_STALL: usize = 2048;
 
 /// More than any layer needs for any script.
 const MAX_POLLS: usize = 200_000;
@@ -35,13 +36,15 @@ pub(super) enum Event<T> {
     End,
     /// Its source has stalled, and it will not go on.
     Stalled,
+    /// Its source has stalled, and it goes on for ever, with timers of its own.
+    Cut,
 }
 
 /// A stream under test, with the world that it lives in.
 pub(super) struct Drive<S> {
     pub stream: Pin<Box<S>>,
     pub clock: TestClock,
-    pub source: Probe,
+    pub sources: Vec<Played>,
     mode: Mode,
     wakes: WakeProbe,
     old_wakes: Vec<WakeProbe>,
@@ -54,11 +57,11 @@ pub(super) struct Drive<S> {
 }
 
 impl<S: FusedStream> Drive<S> {
-    pub(super) fn new(stream: S, clock: TestClock, source: Probe, mode: Mode) -> Self {
+    pub(super) fn new(stream: S, clock: TestClock, sources: Vec<Played>, mode: Mode) -> Self {
         Drive {
             stream: Box::pin(stream),
             clock,
-            source,
+            sources,
             mode,
             wakes: WakeProbe::new(),
             old_wakes: Vec::new(),
@@ -81,10 +84,10 @@ impl<S: FusedStream> Drive<S> {
                 self.spurious = false;
             }
         }
-        if self.source.stalled() {
+        if self.stalled() {
             self.polls_after_stall += 1;
             if self.polls_after_stall > POLLS_AFTER_STALL {
-                return Ok(Event::Stalled);
+                return Ok(Event::Cut);
             }
         }
         self.poll()
@@ -115,6 +118,11 @@ impl<S: FusedStream> Drive<S> {
         })
     }
 
+    /// Whether there is a source from which nothing will come any more, though it has not ended.
+    fn stalled(&self) -> bool {
+        self.sources.iter().any(|source| source.probe.stalled())
+    }
+
     /// Lets time pass until the waker is woken. `false` when it may wait for ever.
     fn wait(&mut self) -> Result<bool, Broken> {
         while self.clock.advance_to_next().is_some() {
@@ -126,7 +134,7 @@ impl<S: FusedStream> Drive<S> {
             let what = "an earlier waker was woken in its place".to_owned();
             return Err(Broken { law: WAKER, what });
         }
-        if self.source.stalled() {
+        if self.stalled() {
             return Ok(false);
         }
         let what = "it returned `Pending`, and there is neither a wake nor a timer".to_owned();

@@ -51,11 +51,13 @@ pub(super) struct Jobs<'a> {
     pub limit: usize,
     /// Whether the scene has something that never comes.
     pub stalls: bool,
+    /// Polls once more before it waits, with a new waker for each poll.
+    pub restless: bool,
 }
 
 impl<'a> Jobs<'a> {
     pub(super) fn new(clock: &'a TestClock) -> Self {
-        Jobs { clock, polls: 0, limit: usize::MAX, stalls: false }
+        Jobs { clock, polls: 0, limit: usize::MAX, stalls: false, restless: false }
     }
 
     /// Polls the jobs whenever they are woken, until all are done. When none is, `idle` may make
@@ -65,10 +67,11 @@ impl<'a> Jobs<'a> {
         jobs: &mut [Job<'_>],
         mut idle: impl FnMut() -> bool,
     ) -> Result<Outcome, Broken> {
+        let mut spurious = false;
         loop {
             let mut polled = false;
             for job in jobs.iter_mut().filter(|job| !job.done) {
-                if !job.wakes.take() {
+                if !job.wakes.take() && !spurious {
                     continue;
                 }
                 if self.polls >= self.limit {
@@ -80,12 +83,18 @@ impl<'a> Jobs<'a> {
                     let what = format!("it went on for {MAX_POLLS} polls");
                     return Err(Broken { law: "it comes to an end", what });
                 }
+                if self.restless {
+                    job.wakes = WakeProbe::new();
+                }
                 job.poll();
                 polled = true;
             }
             if jobs.iter().all(|job| job.done) {
                 return Ok(Outcome::Done);
             }
+            // Once in each pause.
+            let again = polled && !spurious && self.restless;
+            spurious = again && !jobs.iter().any(|job| job.wakes.is_woken());
             if polled || idle() || self.clock.advance_to_next().is_some() {
                 continue;
             }

@@ -34,9 +34,9 @@ mod service;
 mod sink;
 mod stream;
 
-pub use scripts::{Input, Source, TrySource};
+pub use scripts::{Input, Source, TrySource, TryToken};
 pub use service::{Inner, ServiceLaws, service};
 pub use sink::{Drain, SinkLaws, sink, sink_of};
-pub use stream::{StreamLaws, stream, try_stream};
+pub use stream::{StreamLaws, stream, streams, try_stream, try_streams};
 
 pub use super::token::{Fault, Ledger, Token, Tokens};

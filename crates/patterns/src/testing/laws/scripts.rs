@@ -9,37 +9,47 @@ use crate::time::TestClock;
 /// What a layer over plain items gets from [`stream`](super::stream).
 pub type Source = ScriptedStream<Token>;
 
+/// An item of [`TrySource`].
+pub type TryToken = Result<Token, Fault>;
+
 /// What a layer over results gets from [`try_stream`](super::try_stream).
-pub type TrySource = ScriptedStream<Result<Token, Fault>>;
+pub type TrySource = ScriptedStream<TryToken>;
 
-/// An item of a source: [`Token`], or a `Result` of it. Only this module has reason to implement it.
-pub trait Input: Send + 'static {
-    /// The item that carries `token`.
-    fn item(token: Token) -> Self;
+/// An item of a source: [`Token`], or a `Result` of it. Nothing else can be one.
+pub trait Input: sealed::Item {}
 
-    /// The item that is an error, where there is one.
-    fn fault(fault: Fault) -> Option<Self>
-    where
-        Self: Sized;
-}
+impl Input for Token {}
+impl Input for TryToken {}
 
-impl Input for Token {
-    fn item(token: Token) -> Self {
-        token
+mod sealed {
+    use super::{Fault, Token};
+
+    pub trait Item: Sized + Send + 'static {
+        /// The item that carries `token`.
+        fn item(token: Token) -> Self;
+
+        /// The item that is an error, where there is one.
+        fn fault(fault: Fault) -> Option<Self>;
     }
 
-    fn fault(_: Fault) -> Option<Self> {
-        None
-    }
-}
+    impl Item for Token {
+        fn item(token: Token) -> Self {
+            token
+        }
 
-impl Input for Result<Token, Fault> {
-    fn item(token: Token) -> Self {
-        Ok(token)
+        fn fault(_: Fault) -> Option<Self> {
+            None
+        }
     }
 
-    fn fault(fault: Fault) -> Option<Self> {
-        Some(Err(fault))
+    impl Item for Result<Token, Fault> {
+        fn item(token: Token) -> Self {
+            Ok(token)
+        }
+
+        fn fault(fault: Fault) -> Option<Self> {
+            Some(Err(fault))
+        }
     }
 }
 
@@ -53,6 +63,9 @@ pub(super) enum Step {
     Wait(u64),
     Stall,
 }
+
+/// The numbers of the items of one source are less than this apart.
+pub(super) const SPACING: u64 = 1_000_000;
 
 use Step::{Error, Items, Pending, Stall, Wait};
 
@@ -104,29 +117,39 @@ impl Plan {
         repeated.chain(self.end).copied()
     }
 
+    /// The plan for source number `index` of several, when the first has this one.
+    pub(super) fn sibling<I: Input>(position: usize, index: usize) -> &'static Plan {
+        let plans = PLANS.len();
+        let candidates = (0..plans).map(|step| &PLANS[(position + index * 5 + step) % plans]);
+        candidates.into_iter().find(|plan| plan.fits::<I>()).expect("plans without errors")
+    }
+
     /// Whether it can be played with items of this type.
     pub(super) fn fits<I: Input>(&self) -> bool {
         I::fault(Fault(0)).is_some() || self.steps().all(|step| step != Error)
     }
 
-    /// The source, what looks at it, and for each item its number or `None` for an error.
+    /// The source number `index`, what looks at it, and what it is made of.
     pub(super) fn play<I: Input>(
         &self,
+        index: usize,
         clock: &TestClock,
         ledger: &Ledger,
-    ) -> (ScriptedStream<I>, Probe, Vec<Option<u64>>) {
+    ) -> (ScriptedStream<I>, Played) {
         let mut script = Script::new(clock);
         let mut items = Vec::new();
         for step in self.steps() {
-            let number = items.len() as u64;
+            let number = (index as u64) * SPACING + items.len() as u64;
             script = match step {
                 Items(count) => {
-                    items.extend((number..number + count).map(Some));
-                    script.items((number..number + count).map(|id| I::item(ledger.token(id))))
+                    let ids = number..number + count;
+                    items.extend(ids.clone().map(Ok));
+                    script.items(ids.map(|id| I::item(ledger.token(id))))
                 }
                 Error => {
-                    items.push(None);
-                    script.item(I::fault(Fault(number)).expect("a plan that fits"))
+                    let fault = Fault(number);
+                    items.push(Err(fault));
+                    script.item(I::fault(fault).expect("a plan that fits"))
                 }
                 Pending => script.pending(),
                 Wait(millis) => script.wait(Duration::from_millis(millis)),
@@ -134,6 +157,21 @@ impl Plan {
             };
         }
         let (source, probe) = script.build();
-        (source, probe, items)
+        (source, Played { probe, items })
+    }
+}
+
+/// A source that a layer has been given.
+#[derive(Debug)]
+pub(super) struct Played {
+    pub probe: Probe,
+    /// All items that it has, also those that it has not handed out yet.
+    items: Vec<Result<u64, Fault>>,
+}
+
+impl Played {
+    /// What it has handed out so far.
+    pub(super) fn handed(&self) -> impl Iterator<Item = Result<u64, Fault>> {
+        self.items.iter().take(self.probe.items()).copied()
     }
 }

@@ -4,14 +4,19 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker, ready};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tower_service::Service;
 
 use super::Fault;
 use crate::time::{TestClock, TestSleep, Timer};
+
+mod probe;
+
+use probe::Log;
+pub use probe::ServiceProbe;
 
 /// What a [`MockService`] answers to a call, and when.
 ///
@@ -98,61 +103,14 @@ struct Shared<Request, Response, Error> {
     log: Arc<Log<Request>>,
 }
 
-/// The part that does not depend on what is answered, so that a probe has one type parameter.
-struct Log<Request> {
-    state: Mutex<State<Request>>,
-}
-
-struct State<Request> {
-    requests: Vec<Request>,
-    poll_readies: usize,
-    calls: usize,
-    in_flight: usize,
-    max_in_flight: usize,
-    completed: usize,
-    cancelled: usize,
-    reserved: usize,
-    capacity: usize,
-    next_id: u64,
-    waiting: Vec<(u64, Waker)>,
-}
-
-impl<Request> Log<Request> {
-    fn state(&self) -> MutexGuard<'_, State<Request>> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Changes the state so that a place may be free, and tells those who wait for one.
-    fn release(&self, change: impl FnOnce(&mut State<Request>)) {
-        let mut state = self.state();
-        change(&mut state);
-        let waiting = std::mem::take(&mut state.waiting);
-        drop(state);
-        waiting.into_iter().for_each(|(_, waker)| waker.wake());
-    }
-}
-
 impl<Request, Response, Error> MockService<Request, Response, Error> {
     /// A service that asks `handler` for its answer to each call.
     pub fn new<H>(clock: &TestClock, handler: H) -> Self
     where
         H: FnMut(&Request) -> Reply<Response, Error> + Send + 'static,
     {
-        let state = State {
-            requests: Vec::new(),
-            poll_readies: 0,
-            calls: 0,
-            in_flight: 0,
-            max_in_flight: 0,
-            completed: 0,
-            cancelled: 0,
-            reserved: 0,
-            capacity: usize::MAX,
-            next_id: 0,
-            waiting: Vec::new(),
-        };
-        let log = Arc::new(Log { state: Mutex::new(state) });
-        let shared = Arc::new(Shared { handler: Mutex::new(Box::new(handler)), log });
+        let handler = Mutex::new(Box::new(handler) as Handler<_, _, _>);
+        let shared = Arc::new(Shared { handler, log: Arc::new(Log::new()) });
         let clock = clock.clone();
         MockService {
             clock,
@@ -204,7 +162,7 @@ impl<Request, Response, Error> MockService<Request, Response, Error> {
 
     /// What looks at this service and its clones.
     pub fn probe(&self) -> ServiceProbe<Request> {
-        ServiceProbe { log: Arc::clone(&self.shared.log) }
+        ServiceProbe::new(&self.shared.log)
     }
 }
 
@@ -218,15 +176,13 @@ impl<T: Clone> MockService<T, T, Fault> {
 impl<Request, Response, Error: Clone> Clone for MockService<Request, Response, Error> {
     /// Another handle, which is not ready.
     fn clone(&self) -> Self {
-        let mut state = self.shared.log.state();
-        state.next_id += 1;
         MockService {
             clock: self.clock.clone(),
             shared: Arc::clone(&self.shared),
             not_ready: self.not_ready,
             ready_error: self.ready_error.clone(),
             pendings: self.not_ready,
-            id: state.next_id,
+            id: self.shared.log.next_id(),
             ready: false,
         }
     }
@@ -238,8 +194,7 @@ impl<Request, Response, Error: Clone> Service<Request> for MockService<Request, 
     type Future = MockFuture<Request, Response, Error>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        let mut state = self.shared.log.state();
-        state.poll_readies += 1;
+        self.shared.log.state().poll_readies += 1;
         if let Some(error) = &self.ready_error {
             return Poll::Ready(Err(error.clone()));
         }
@@ -248,18 +203,11 @@ impl<Request, Response, Error: Clone> Service<Request> for MockService<Request, 
         }
         if self.pendings > 0 {
             self.pendings -= 1;
-            drop(state);
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
-        state.waiting.retain(|(id, _)| *id != self.id);
-        if state.reserved + state.in_flight >= state.capacity {
-            state.waiting.push((self.id, cx.waker().clone()));
-            return Poll::Pending;
-        }
-        state.reserved += 1;
-        self.ready = true;
-        Poll::Ready(Ok(()))
+        self.ready = self.shared.log.reserve(self.id, cx.waker());
+        if self.ready { Poll::Ready(Ok(())) } else { Poll::Pending }
     }
 
     fn call(&mut self, request: Request) -> Self::Future {
@@ -292,7 +240,7 @@ impl<Request, Response, Error: Clone> Service<Request> for MockService<Request, 
 
 impl<Request, Response, Error> Drop for MockService<Request, Response, Error> {
     fn drop(&mut self) {
-        self.shared.log.state().waiting.retain(|(id, _)| *id != self.id);
+        self.shared.log.forget(self.id);
         if self.ready {
             self.shared.log.release(|state| state.reserved -= 1);
         }
@@ -357,85 +305,5 @@ impl<Request, Response, Error> Drop for MockFuture<Request, Response, Error> {
 impl<Request, Response, Error> fmt::Debug for MockFuture<Request, Response, Error> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("MockFuture").field("done", &self.done).finish_non_exhaustive()
-    }
-}
-
-/// What happened to a [`MockService`] and its clones. Clones look at the same service.
-///
-/// ```
-/// use ziggurat_patterns::{testing::MockService, time::TestClock};
-///
-/// let service = MockService::<u32, _, _>::echo(&TestClock::new());
-/// assert_eq!(service.probe().calls(), 0);
-/// ```
-pub struct ServiceProbe<Request> {
-    log: Arc<Log<Request>>,
-}
-
-impl<Request> ServiceProbe<Request> {
-    /// How often any clone's `poll_ready` was called.
-    pub fn poll_readies(&self) -> usize {
-        self.log.state().poll_readies
-    }
-
-    /// How many clones are ready and not yet called.
-    pub fn reserved(&self) -> usize {
-        self.log.state().reserved
-    }
-
-    /// How many calls were made.
-    pub fn calls(&self) -> usize {
-        self.log.state().calls
-    }
-
-    /// How many calls have neither completed nor been dropped.
-    pub fn in_flight(&self) -> usize {
-        self.log.state().in_flight
-    }
-
-    /// The most calls that were in flight together.
-    pub fn max_in_flight(&self) -> usize {
-        self.log.state().max_in_flight
-    }
-
-    /// How many calls have completed.
-    pub fn completed(&self) -> usize {
-        self.log.state().completed
-    }
-
-    /// How many response futures were dropped before they had completed.
-    pub fn cancelled(&self) -> usize {
-        self.log.state().cancelled
-    }
-
-    /// The requests of all calls, in their order.
-    pub fn requests(&self) -> Vec<Request>
-    where
-        Request: Clone,
-    {
-        self.log.state().requests.clone()
-    }
-
-    /// The requests of all calls since the last `take_requests`, which are forgotten with this.
-    pub fn take_requests(&self) -> Vec<Request> {
-        std::mem::take(&mut self.log.state().requests)
-    }
-}
-
-impl<Request> Clone for ServiceProbe<Request> {
-    fn clone(&self) -> Self {
-        ServiceProbe { log: Arc::clone(&self.log) }
-    }
-}
-
-impl<Request> fmt::Debug for ServiceProbe<Request> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let state = self.log.state();
-        f.debug_struct("ServiceProbe")
-            .field("calls", &state.calls)
-            .field("in_flight", &state.in_flight)
-            .field("completed", &state.completed)
-            .field("cancelled", &state.cancelled)
-            .finish_non_exhaustive()
     }
 }

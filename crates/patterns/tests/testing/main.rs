@@ -1,0 +1,7 @@
+//! The test kit itself: its parts do what they say, and its laws find the layers that break them.
+
+mod parts;
+mod right;
+mod wrong;
+mod wrong_services;
+mod wrong_sinks;
