@@ -39,7 +39,10 @@ pub struct MockSink<Item, Error = Fault> {
     ready: bool,
     closed: bool,
     sleep: Option<TestSleep>,
+    /// Something was sent since the last flush.
+    dirty: bool,
     flush: Option<TestSleep>,
+    close: Option<TestSleep>,
 }
 
 struct Shared<Item, Error> {
@@ -93,7 +96,18 @@ impl<Item, Error> MockSink<Item, Error> {
         let shared = Arc::new(Shared { state: Mutex::new(state) });
         let probe = SinkProbe { shared: Arc::clone(&shared) };
         let clock = clock.clone();
-        (MockSink { clock, shared, ready: false, closed: false, sleep: None, flush: None }, probe)
+        let (sleep, flush, close) = (None, None, None);
+        let sink = MockSink {
+            clock,
+            shared,
+            ready: false,
+            closed: false,
+            sleep,
+            dirty: false,
+            flush,
+            close,
+        };
+        (sink, probe)
     }
 
     /// Counts an operation, which may be the one that is to fail.
@@ -101,11 +115,6 @@ impl<Item, Error> MockSink<Item, Error> {
         let mut state = self.shared.state();
         state.polls += 1;
         state.faults.pop_front().map_or(Ok(()), Err)
-    }
-
-    fn poll_flushed(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        let delay = self.shared.state().flush_delay;
-        poll_delay(&self.clock, &mut self.flush, delay, cx).map(Ok)
     }
 }
 
@@ -159,13 +168,18 @@ impl<Item, Error> Sink<Item> for MockSink<Item, Error> {
         let mut state = this.shared.state();
         state.sent += 1;
         state.items.push(item);
+        this.dirty = true;
         Ok(())
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         let this = self.get_mut();
         this.begin()?;
-        ready!(this.poll_flushed(cx))?;
+        let delay = this.shared.state().flush_delay;
+        if this.dirty {
+            ready!(poll_delay(&this.clock, &mut this.flush, delay, cx));
+            this.dirty = false;
+        }
         this.shared.state().flushes += 1;
         Poll::Ready(Ok(()))
     }
@@ -174,7 +188,8 @@ impl<Item, Error> Sink<Item> for MockSink<Item, Error> {
         let this = self.get_mut();
         this.begin()?;
         this.closed = true;
-        ready!(this.poll_flushed(cx))?;
+        let delay = this.shared.state().flush_delay;
+        ready!(poll_delay(&this.clock, &mut this.close, delay, cx));
         this.shared.state().closes += 1;
         Poll::Ready(Ok(()))
     }
@@ -241,7 +256,7 @@ impl<Item, Error> SinkProbe<Item, Error> {
         self.shared.state().delay = duration;
     }
 
-    /// Makes each flush and close take `duration` of virtual time.
+    /// Makes each close, and each flush that has something to flush, take `duration` of virtual time.
     pub fn flush_delay(&self, duration: Duration) {
         self.shared.state().flush_delay = duration;
     }

@@ -1,1 +1,202 @@
+//! Service layers that each break one law, and are found out.
 
+use std::future::Future;
+use std::marker::PhantomData;
+use std::mem::ManuallyDrop;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use futures::FutureExt;
+use tower::{Service, ServiceExt};
+use ziggurat_patterns::testing::laws::{self, Inner};
+use ziggurat_patterns::testing::{Fault, Token};
+use ziggurat_patterns::time::Timer;
+
+/// What a layer does in its two methods.
+trait Layered: Clone {
+    fn ready(inner: &mut Inner, cx: &mut Context<'_>) -> Poll<Result<(), Fault>> {
+        inner.poll_ready(cx)
+    }
+
+    fn call(inner: &mut Inner, token: Token) -> Answer {
+        inner.call(token).boxed()
+    }
+}
+
+type Answer = Pin<Box<dyn Future<Output = Result<Token, Fault>> + Send>>;
+
+#[derive(Clone)]
+struct Wrapped<L>(Inner, PhantomData<L>);
+
+impl<L: Layered> Service<Token> for Wrapped<L> {
+    type Response = Token;
+    type Error = Fault;
+    type Future = Answer;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Fault>> {
+        L::ready(&mut self.0, cx)
+    }
+
+    fn call(&mut self, token: Token) -> Answer {
+        L::call(&mut self.0, token)
+    }
+}
+
+fn check<L: Layered>(name: &str) {
+    laws::service(name, |inner, _| Wrapped::<L>(inner, PhantomData))
+        .faults(|fault| Some(*fault))
+        .clones()
+        .check();
+}
+
+#[derive(Clone)]
+struct Plain;
+impl Layered for Plain {}
+
+#[test]
+fn is_right() {
+    check::<Plain>("plain");
+}
+
+#[test]
+#[should_panic(expected = "called without `Ready` from `poll_ready` of this clone")]
+fn does_not_ask() {
+    #[derive(Clone)]
+    struct Hasty;
+    impl Layered for Hasty {
+        fn ready(_: &mut Inner, _: &mut Context<'_>) -> Poll<Result<(), Fault>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+    check::<Hasty>("hasty");
+}
+
+/// The trap that `mem::replace` is the way out of.
+#[test]
+#[should_panic(expected = "called without `Ready` from `poll_ready` of this clone")]
+fn calls_a_fresh_clone() {
+    #[derive(Clone)]
+    struct Cloner;
+    impl Layered for Cloner {
+        fn call(inner: &mut Inner, token: Token) -> Answer {
+            let mut fresh = inner.clone();
+            async move { fresh.call(token).await }.boxed()
+        }
+    }
+    check::<Cloner>("cloner");
+}
+
+#[test]
+#[should_panic(expected = "every `Pending` is followed by a wake")]
+fn forgets_the_waker() {
+    #[derive(Clone)]
+    struct Deaf;
+    impl Layered for Deaf {
+        fn ready(inner: &mut Inner, _: &mut Context<'_>) -> Poll<Result<(), Fault>> {
+            inner.poll_ready(&mut Context::from_waker(Waker::noop()))
+        }
+    }
+    check::<Deaf>("deaf");
+}
+
+#[test]
+#[should_panic(expected = "calls go on after their future is dropped")]
+fn does_not_cancel() {
+    #[derive(Clone)]
+    struct Stubborn;
+    impl Layered for Stubborn {
+        fn call(inner: &mut Inner, token: Token) -> Answer {
+            let mut answer = ManuallyDrop::new(Box::pin(inner.call(token)));
+            async move { answer.as_mut().await }.boxed()
+        }
+    }
+    check::<Stubborn>("stubborn");
+}
+
+#[test]
+#[should_panic(expected = "readiness that is not used is given back")]
+fn keeps_readiness() {
+    /// Never lets go of its service.
+    #[derive(Clone)]
+    struct Greedy(ManuallyDrop<Inner>);
+    impl Service<Token> for Greedy {
+        type Response = Token;
+        type Error = Fault;
+        type Future = Answer;
+        fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Fault>> {
+            self.0.poll_ready(cx)
+        }
+        fn call(&mut self, token: Token) -> Answer {
+            self.0.call(token).boxed()
+        }
+    }
+    laws::service("greedy", |inner, _| Greedy(ManuallyDrop::new(inner))).clones().check();
+}
+
+#[test]
+#[should_panic(expected = "an answer that comes at once comes through: an error came in its place")]
+fn answers_with_an_error() {
+    #[derive(Clone)]
+    struct Gloomy;
+    impl Layered for Gloomy {
+        fn call(inner: &mut Inner, token: Token) -> Answer {
+            inner.call(token).map(|_| Err(Fault(1))).boxed()
+        }
+    }
+    check::<Gloomy>("gloomy");
+}
+
+#[test]
+#[should_panic(expected = "errors come through: Some(Fault(0)) came for Fault(1)")]
+fn changes_errors() {
+    #[derive(Clone)]
+    struct Vague;
+    impl Layered for Vague {
+        fn call(inner: &mut Inner, token: Token) -> Answer {
+            inner.call(token).map(|result| result.map_err(|_| Fault(0))).boxed()
+        }
+    }
+    check::<Vague>("vague");
+}
+
+#[test]
+#[should_panic(expected = "errors come through: an answer came")]
+fn hides_errors() {
+    #[derive(Clone)]
+    struct Bright;
+    impl Layered for Bright {
+        fn call(inner: &mut Inner, token: Token) -> Answer {
+            let spare = token.clone();
+            inner.call(token).map(|result| result.or(Ok(spare))).boxed()
+        }
+    }
+    check::<Bright>("bright");
+}
+
+#[test]
+#[should_panic(expected = "construction arms no timer and polls nothing")]
+fn gets_ready_at_construction() {
+    laws::service("eager", |mut inner, _| {
+        let _ = inner.poll_ready(&mut Context::from_waker(Waker::noop()));
+        inner
+    })
+    .check();
+}
+
+#[test]
+#[should_panic(
+    expected = "a drop at any time leaves no call, no item and no timer behind: 1 timers"
+)]
+fn leaves_a_timer_behind() {
+    laws::service("litterer", |inner, clock| {
+        let clock = clock.clone();
+        inner.map_request(move |token: Token| {
+            let mut sleep = Box::pin(clock.sleep(Duration::from_secs(9)));
+            assert!(sleep.as_mut().now_or_never().is_none());
+            std::mem::forget(sleep);
+            token
+        })
+    })
+    .check();
+}

@@ -3,12 +3,12 @@
 use std::task::{Context, Poll};
 
 use super::drive::WAKE;
-use super::report::{Broken, note_poll};
+use super::report::{Broken, Verdict, note_poll};
 use crate::testing::WakeProbe;
 use crate::time::TestClock;
 
 /// More than any layer needs for any scene.
-const MAX_POLLS: usize = 100_000;
+const MAX_POLLS: usize = 10_000;
 
 /// A task, with a waker of its own.
 pub(super) struct Job<'a> {
@@ -33,15 +33,6 @@ impl<'a> Job<'a> {
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Outcome {
-    Done,
-    /// It waits for what will not come, as the scene wants it.
-    Stalled,
-    /// The limit of polls is reached.
-    Cut,
-}
-
 /// What runs jobs, and how long.
 pub(super) struct Jobs<'a> {
     pub clock: &'a TestClock,
@@ -60,13 +51,10 @@ impl<'a> Jobs<'a> {
         Jobs { clock, polls: 0, limit: usize::MAX, stalls: false, restless: false }
     }
 
-    /// Polls the jobs whenever they are woken, until all are done. When none is, `idle` may make
+    /// Polls the jobs whenever they are woken, until all are done, or the
+    /// limit is reached, or the scene stalls. When none is, `idle` may make
     /// something happen; if it has nothing (`false`), time moves on.
-    pub(super) fn run(
-        &mut self,
-        jobs: &mut [Job<'_>],
-        mut idle: impl FnMut() -> bool,
-    ) -> Result<Outcome, Broken> {
+    pub(super) fn run(&mut self, jobs: &mut [Job<'_>], mut idle: impl FnMut() -> bool) -> Verdict {
         let mut spurious = false;
         loop {
             let mut polled = false;
@@ -75,7 +63,7 @@ impl<'a> Jobs<'a> {
                     continue;
                 }
                 if self.polls >= self.limit {
-                    return Ok(Outcome::Cut);
+                    return Ok(());
                 }
                 self.polls += 1;
                 note_poll(self.polls);
@@ -90,7 +78,7 @@ impl<'a> Jobs<'a> {
                 polled = true;
             }
             if jobs.iter().all(|job| job.done) {
-                return Ok(Outcome::Done);
+                return Ok(());
             }
             // Once in each pause.
             let again = polled && !spurious && self.restless;
@@ -99,7 +87,7 @@ impl<'a> Jobs<'a> {
                 continue;
             }
             if self.stalls {
-                return Ok(Outcome::Stalled);
+                return Ok(());
             }
             let what = "it returned `Pending`, and there is neither a wake nor a timer".to_owned();
             return Err(Broken { law: WAKE, what });

@@ -4,7 +4,7 @@ use tower_service::Service;
 
 use super::scenes::{Caller, Scene};
 use super::{Inner, ServiceLaws};
-use crate::testing::laws::jobs::{Job, Jobs, Outcome};
+use crate::testing::laws::jobs::{Job, Jobs};
 use crate::testing::laws::report::{Broken, Report, Verdict, require};
 use crate::testing::{Ledger, Reply, ServiceProbe, Token};
 use crate::time::TestClock;
@@ -95,15 +95,13 @@ where
 
     /// Whenever the caller gives up, the call ends; and when the service goes too, nothing is left.
     fn drops(&self) -> Verdict {
-        let mut total = usize::MAX;
-        let mut limit = 0;
-        while limit <= total {
+        let (world, service) = self.start();
+        let mut whole = Caller::new(service, world.ledger.token(0));
+        let total = self.call(&world, &mut whole, usize::MAX, false)?;
+        for limit in 0..=total {
             let (world, service) = self.start();
             let mut caller = Caller::new(service, world.ledger.token(0));
-            let (polls, outcome) = self.call(&world, &mut caller, limit, false)?;
-            if outcome != Outcome::Cut {
-                total = polls;
-            }
+            self.call(&world, &mut caller, limit, false)?;
             let Caller { service, request, response, result } = caller;
             drop((request, response, result));
             let calls = world.probe.in_flight();
@@ -117,7 +115,6 @@ where
             require(alive == 0, LEAK, || format!("{alive} tokens are alive after the drop"))?;
             require(armed == 0, LEAK, || format!("{armed} timers are armed after the drop"))?;
             require(reserved == 0, LEAK, || format!("{reserved} inner services are still ready"))?;
-            limit += 1;
         }
         Ok(())
     }
@@ -193,10 +190,10 @@ where
         caller: &mut Caller<S>,
         limit: usize,
         restless: bool,
-    ) -> Result<(usize, Outcome), Broken> {
+    ) -> Result<usize, Broken> {
         let mut jobs = Jobs { restless, ..self.jobs(world, limit) };
-        let outcome = jobs.run(&mut [Job::new(|cx| caller.poll(cx))], || false)?;
-        Ok((jobs.polls, outcome))
+        jobs.run(&mut [Job::new(|cx| caller.poll(cx))], || false)?;
+        Ok(jobs.polls)
     }
 
     /// Compares a result with what the scene demands.

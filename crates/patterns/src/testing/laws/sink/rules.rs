@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures_sink::Sink;
 
 use super::{Drain, SinkLaws};
-use crate::testing::laws::jobs::{Job, Jobs, Outcome};
+use crate::testing::laws::jobs::{Job, Jobs};
 use crate::testing::laws::report::{Broken, Report, Verdict, require};
 use crate::testing::{Fault, Ledger, MockSink, SinkProbe, Token, Tokens};
 use crate::time::TestClock;
@@ -214,20 +214,20 @@ where
 
     /// Calls `check` with fresh runs that were stopped after 0, 1, 2, … polls.
     fn at_every_poll(&self, check: impl Fn(Run<I, S>) -> Verdict) -> Verdict {
-        for limit in 0.. {
+        let mut whole = self.start(End::Close);
+        let total = whole.go(usize::MAX)?;
+        for limit in 0..=total {
             let mut run = self.start(End::Close);
-            let outcome = run.go(limit)?;
+            run.go(limit)?;
             check(run)?;
-            if outcome != Outcome::Cut {
-                break;
-            }
         }
         Ok(())
     }
 }
 
 impl<I: Tokens, S: Sink<Token>> Run<I, S> {
-    fn go(&mut self, limit: usize) -> Result<Outcome, Broken> {
+    /// Goes on for at most so many polls. Returns how many there were.
+    fn go(&mut self, limit: usize) -> Result<usize, Broken> {
         let Run { clock, producer, restless } = self;
         let inner = producer.inner.clone();
         let mut blocked = true;
@@ -238,7 +238,8 @@ impl<I: Tokens, S: Sink<Token>> Run<I, S> {
             waiting
         };
         let mut jobs = Jobs { limit, restless: *restless, ..Jobs::new(clock) };
-        jobs.run(&mut [Job::new(|cx| producer.poll(cx))], idle)
+        jobs.run(&mut [Job::new(|cx| producer.poll(cx))], idle)?;
+        Ok(jobs.polls)
     }
 
     fn arrived(&self) -> Vec<u64> {
