@@ -4,8 +4,8 @@
 //! twice in the same way.
 //!
 //! * [`Script`] makes a stream of items, pauses, errors and stalls; [`ready`] makes one that never waits.
-//! * [`MockService`] and [`MockSink`] answer and collect as a test says, and are strict about the order of
-//!   calls.
+//! * [`MockService`] and [`MockSink`] answer and collect as a test says, and are strict about the order
+//!   of calls.
 //! * [`Probe`], [`ServiceProbe`] and [`SinkProbe`] tell what became of them. [`WakeProbe`] counts wakes.
 //! * [`Token`] is an item that knows how many of it are alive.
 //! * [`laws`] puts a layer through all of this at once. Start there.

@@ -1,4 +1,4 @@
-//! Polls a stream as an executor does, as an executor that wakes for nothing does, and with changing wakers.
+//! Polls a stream as an executor does, as one that wakes for nothing does, and with changing wakers.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};

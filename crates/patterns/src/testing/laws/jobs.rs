@@ -51,9 +51,9 @@ impl<'a> Jobs<'a> {
         Jobs { clock, polls: 0, limit: usize::MAX, stalls: false, restless: false }
     }
 
-    /// Polls the jobs whenever they are woken, until all are done, or the
-    /// limit is reached, or the scene stalls. When none is, `idle` may make
-    /// something happen; if it has nothing (`false`), time moves on.
+    /// Polls the jobs whenever they are woken, until all are done, the limit is reached, or the scene
+    /// stalls. When none is woken, `idle` may make something happen; if it has nothing (`false`), time
+    /// moves on.
     pub(super) fn run(&mut self, jobs: &mut [Job<'_>], mut idle: impl FnMut() -> bool) -> Verdict {
         let mut spurious = false;
         loop {

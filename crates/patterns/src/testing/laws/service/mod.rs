@@ -17,8 +17,10 @@ use rules::Case;
 /// What a layer gets from [`service`]: a service that answers with the token that it was sent.
 pub type Inner = MockService<Token, Token, Fault>;
 
-/// The laws for a layer over a service. `make` puts the layer on its service; it is called anew for each
-/// run. Nothing is checked before [`check`](ServiceLaws::check).
+/// The laws for a layer over a service.
+///
+/// `make` puts the layer on its service; it is called anew for each run. Nothing is checked before
+/// [`check`](ServiceLaws::check).
 pub fn service<S, F>(name: &str, make: F) -> ServiceLaws<S, F>
 where
     F: Fn(Inner, &TestClock) -> S,
@@ -75,8 +77,8 @@ impl<S: Service<Token>, F> ServiceLaws<S, F> {
         self
     }
 
-    /// How to find the inner service's error in the layer's. With this, errors are checked to be the same;
-    /// else only that there is one.
+    /// How to find the inner service's error in the layer's. With this, errors are checked to be the
+    /// same; else only that there is one.
     pub fn faults(mut self, fault: impl Fn(&S::Error) -> Option<Fault> + 'static) -> Self {
         self.fault = Some(Box::new(fault));
         self

@@ -67,7 +67,8 @@ where
         report.run(name, CONDUCT, || self.given_back(Reserve::Call));
     }
 
-    /// Making the service arms no timer and polls nothing. It works outside any runtime, as there is none here.
+    /// Making the service arms no timer and polls nothing. It works outside any runtime, as there is none
+    /// here.
     fn construction(&self) -> Verdict {
         let (world, _service) = self.start();
         let (armed, polls) = (world.clock.armed(), world.probe.poll_readies());
@@ -143,7 +144,8 @@ where
         if failed { Ok(()) } else { self.judge(1, second.result).map_err(clones) }
     }
 
-    /// One caller takes the only place, by readiness or by a call, and goes away. Another one then gets it.
+    /// One caller takes the only place, by readiness or by a call, and goes away. Another one then gets
+    /// it.
     fn given_back(&self, reserve: Reserve) -> Verdict {
         let (clock, ledger) = (TestClock::new(), Ledger::new());
         let reply = |token: &Token| match token.id() {

@@ -16,8 +16,10 @@ mod rules;
 /// What a layer gets from [`sink`]: a sink of tokens, or of what holds them.
 pub type Drain<I = Token> = MockSink<I>;
 
-/// The laws for a layer over a sink of [`Token`]s. `make` puts the layer on its sink; it is called anew for
-/// each run. Nothing is checked before [`check`](SinkLaws::check).
+/// The laws for a layer over a sink of [`Token`]s.
+///
+/// `make` puts the layer on its sink; it is called anew for each run. Nothing is checked before
+/// [`check`](SinkLaws::check).
 pub fn sink<S, F>(name: &str, make: F) -> SinkLaws<Token, S, F>
 where
     F: Fn(Drain, &TestClock) -> S,
@@ -74,8 +76,8 @@ impl<I, S: Sink<Token>, F> SinkLaws<I, S, F> {
         self
     }
 
-    /// How to find the inner sink's error in the layer's. With this, errors are checked to be the same; else
-    /// only that there is one.
+    /// How to find the inner sink's error in the layer's. With this, errors are checked to be the same;
+    /// else only that there is one.
     pub fn faults(mut self, fault: impl Fn(&S::Error) -> Option<Fault> + 'static) -> Self {
         self.fault = Some(Box::new(fault));
         self

@@ -16,8 +16,10 @@ mod rules;
 
 use rules::Case;
 
-/// The laws for a layer over a stream of [`Token`]s. `make` puts the layer on its source; it is called anew
-/// for each run. Nothing is checked before [`check`](StreamLaws::check).
+/// The laws for a layer over a stream of [`Token`]s.
+///
+/// `make` puts the layer on its source; it is called anew for each run. Nothing is checked before
+/// [`check`](StreamLaws::check).
 pub fn stream<S, F>(
     name: &str,
     make: F,
@@ -29,7 +31,7 @@ where
     streams(name, 1, move |sources: Vec<Source>, clock: &TestClock| make(only(sources), clock))
 }
 
-/// The laws for a layer over a stream of `Result<`[`Token`]`, `[`Fault`]`>`. As [`stream`], with errors
+/// The laws for a layer over a stream of `Result<`[`Token`]`, `[`Fault`]`>`: as [`stream`], with errors
 /// among the items.
 pub fn try_stream<S, F>(
     name: &str,
@@ -44,8 +46,9 @@ where
     })
 }
 
-/// The laws for what makes one stream of `count` streams of [`Token`]s, as a merge does. The sources have
-/// different scripts. The order is kept if that of each source is.
+/// The laws for what makes one stream of `count` streams of [`Token`]s, as a merge does.
+///
+/// The sources have different scripts. The order is kept if that of each source is.
 ///
 /// ```
 /// use futures::stream::select;
