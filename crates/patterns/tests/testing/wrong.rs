@@ -11,54 +11,7 @@ use ziggurat_patterns::testing::Token;
 use ziggurat_patterns::testing::laws::{self, Source};
 use ziggurat_patterns::time::{TestClock, TestSleep, Timer};
 
-/// A layer around a function, which gets the source and a place for what it remembers.
-struct Layered<M, P> {
-    source: Source,
-    memory: M,
-    poll: P,
-    ended: bool,
-    hint: fn(usize) -> (usize, Option<usize>),
-}
-
-impl<M: Default, P> Layered<M, P>
-where
-    P: FnMut(&mut Source, &mut M, &mut Context<'_>) -> Poll<Option<Token>>,
-{
-    fn new(source: Source, poll: P) -> Self {
-        let hint = |_| (0, None);
-        Layered { source, memory: M::default(), poll, ended: false, hint }
-    }
-}
-
-impl<M: Unpin, P: Unpin> Stream for Layered<M, P>
-where
-    P: FnMut(&mut Source, &mut M, &mut Context<'_>) -> Poll<Option<Token>>,
-{
-    type Item = Token;
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Token>> {
-        let this = &mut *self;
-        if this.ended {
-            return Poll::Ready(None);
-        }
-        let result = (this.poll)(&mut this.source, &mut this.memory, cx);
-        this.ended = matches!(result, Poll::Ready(None));
-        result
-    }
-
-    fn size_hint(&self) -> (usize, Option<usize>) {
-        (self.hint)(self.source.size_hint().0)
-    }
-}
-
-impl<M: Unpin, P: Unpin> FusedStream for Layered<M, P>
-where
-    P: FnMut(&mut Source, &mut M, &mut Context<'_>) -> Poll<Option<Token>>,
-{
-    fn is_terminated(&self) -> bool {
-        self.ended
-    }
-}
+use crate::layered::Layered;
 
 #[test]
 #[should_panic(expected = "polled again after it had returned `None`")]
@@ -109,6 +62,24 @@ fn goes_on_after_the_end() {
         }
     }
     laws::stream("zombie", |source, _| Zombie(source)).check();
+}
+
+#[test]
+#[should_panic(expected = "an item came while `is_terminated` was true")]
+fn ends_too_early() {
+    struct Hasty(Source);
+    impl Stream for Hasty {
+        type Item = Token;
+        fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Token>> {
+            if self.0.is_terminated() { Poll::Ready(None) } else { self.0.poll_next_unpin(cx) }
+        }
+    }
+    impl FusedStream for Hasty {
+        fn is_terminated(&self) -> bool {
+            self.0.size_hint().0 <= 1
+        }
+    }
+    laws::stream("hasty", |source, _| Hasty(source)).check();
 }
 
 #[test]
@@ -209,21 +180,31 @@ fn doubles_an_item() {
     .check();
 }
 
+/// Gives pairs of items out in reverse.
+fn stack(source: Source) -> Layered<Vec<Token>, PollStack> {
+    Layered::new(source, |source, held, cx| {
+        while held.len() < 2 && !source.is_terminated() {
+            match source.poll_next_unpin(cx) {
+                Poll::Ready(token) => held.extend(token),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+        Poll::Ready(held.pop())
+    })
+}
+
+type PollStack = fn(&mut Source, &mut Vec<Token>, &mut Context<'_>) -> Poll<Option<Token>>;
+
 #[test]
 #[should_panic(expected = "no item is lost, doubled or out of order")]
 fn changes_the_order() {
-    laws::stream("stack", |source, _| {
-        Layered::new(source, |source, held: &mut Vec<Token>, cx| {
-            while held.len() < 2 && !source.is_terminated() {
-                match source.poll_next_unpin(cx) {
-                    Poll::Ready(token) => held.extend(token),
-                    Poll::Pending => return Poll::Pending,
-                }
-            }
-            Poll::Ready(held.pop())
-        })
-    })
-    .check();
+    laws::stream("stack", |source, _| stack(source)).check();
+}
+
+#[test]
+fn changes_the_order_and_tells() {
+    let laws = laws::stream("stack", |source, _| stack(source)).unordered();
+    laws.conserves(|stack| stack.memory).check();
 }
 
 #[test]
@@ -352,6 +333,17 @@ fn is_a_hog() {
         })
     })
     .check();
+}
+
+#[test]
+#[should_panic(expected = "one poll polled the source more than 256 times")]
+fn takes_much_at_once() {
+    laws::stream("thousands", |source, _| source.chunks(1000)).check();
+}
+
+#[test]
+fn takes_much_at_once_and_tells() {
+    laws::stream("thousands", |source, _| source.chunks(1000)).bound(1000).check();
 }
 
 #[test]

@@ -129,7 +129,8 @@ where
     S: Sink<Token>,
     F: Fn(Drain<I>, &TestClock) -> S,
 {
-    /// Making the sink arms no timer and polls nothing. It works outside any runtime, as there is none here.
+    /// Making the sink arms no timer and polls nothing. It works outside any runtime, as there is none
+    /// here.
     fn construction(&self) -> Verdict {
         let run = self.start(End::Flush);
         let (armed, polls) = (run.clock.armed(), run.producer.inner.polls());
