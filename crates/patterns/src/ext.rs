@@ -58,6 +58,22 @@ pub trait StreamLayerExt: Stream + Sized {
 
     // select
 
+    /// The items of both streams as they come, which take turns: [`MergeTuple`](stream::MergeTuple).
+    fn merge_with<S>(self, other: S) -> stream::Merge2<Self, S>
+    where
+        S: Stream<Item = Self::Item>,
+    {
+        stream::MergeTuple::merge((self, other))
+    }
+
+    /// The items of the latest of this stream's streams: [`Switch`](stream::Switch).
+    fn switch(self) -> stream::Switch<Self>
+    where
+        Self::Item: Stream,
+    {
+        stream::Switch::new(self)
+    }
+
     // shutdown
 
     // throttle

@@ -32,6 +32,7 @@ pub use crate::map_err::service::{MapErrInto, MapErrIntoFuture, MapErrIntoLayer}
 // sample
 
 // select
+pub use crate::select::{FirstOk, FirstOkFuture, Steer, SteerFuture};
 
 // shutdown
 

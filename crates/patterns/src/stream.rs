@@ -32,6 +32,12 @@ pub use crate::map_err::stream::MapErrInto;
 // sample
 
 // select
+pub use crate::select::{
+    Combine2, Combine3, Combine4, Combine5, Combine6, Combine7, Combine8, CombineTuple, Merge,
+    Merge2, Merge3, Merge4, Merge5, Merge6, Merge7, Merge8, MergeMap, MergeTuple, NextMany,
+    NextManyEntries, Race, StreamId, Switch, Zip2, Zip3, Zip4, Zip5, Zip6, Zip7, Zip8, ZipTuple,
+    merge, race, zip,
+};
 
 // shutdown
 

@@ -8,12 +8,12 @@ use loom::thread;
 use ziggurat_patterns::model::Shared;
 
 /// Runs a model and prints how many executions were explored. Bounded, because the full number of
-/// interleavings is in the millions: three preemptions unless `LOOM_MAX_PREEMPTIONS` says otherwise.
-fn model(name: &str, f: impl Fn() + Sync + Send + 'static) {
+/// interleavings is in the millions: so many preemptions unless `LOOM_MAX_PREEMPTIONS` says otherwise.
+fn model(name: &str, preemptions: usize, f: impl Fn() + Sync + Send + 'static) {
     static EXECUTIONS: StdAtomicUsize = StdAtomicUsize::new(0);
     EXECUTIONS.store(0, StdOrdering::Relaxed);
     let mut builder = loom::model::Builder::new();
-    builder.preemption_bound = builder.preemption_bound.or(Some(3));
+    builder.preemption_bound = builder.preemption_bound.or(Some(preemptions));
     builder.check(move || {
         EXECUTIONS.fetch_add(1, StdOrdering::Relaxed);
         f();
@@ -43,16 +43,25 @@ fn take_all(shared: StdArc<Shared>, children: &[usize]) {
 /// One test, so that the models' counts are not mixed by parallel runs.
 #[test]
 fn wake_set_models() {
-    for (name, children) in
-        [("two wakes in a word", [1, 2]), ("wakes in two words of one summary", [1, 70])]
-    {
-        model(name, move || {
-            let shared = StdArc::new(Shared::new(128));
-            let threads = children.map(|child| {
-                let shared = shared.clone();
-                thread::spawn(move || shared.wake(child))
-            });
-            take_all(shared, &children);
+    // With the children that are woken, each on a thread, and the number of words to a group as a shift.
+    let models: [(&str, &[usize], u32); 5] = [
+        ("two wakes in a word", &[1, 2], 0),
+        ("wakes in two words", &[1, 70], 0),
+        ("wakes in two words of a group", &[1, 70], 1),
+        ("wakes in two groups", &[70, 130], 1),
+        ("two wakes in a word and one in another of its group", &[1, 2, 70], 1),
+    ];
+    for (name, children, shift) in models {
+        model(name, 5 - children.len(), move || {
+            let shared = StdArc::new(Shared::with_groups(192, shift));
+            let threads: Vec<_> = children
+                .iter()
+                .map(|&child| {
+                    let shared = shared.clone();
+                    thread::spawn(move || shared.wake(child))
+                })
+                .collect();
+            take_all(shared, children);
             threads.into_iter().for_each(|t| t.join().unwrap());
         });
     }

@@ -3,25 +3,42 @@
 /// Two levels: a bit per number, and a bit per word of those that is not zero. To find a member among
 /// 4,096 numbers is to look at two or three words.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Bits {
+pub struct Bits {
     words: Vec<u64>,
     summary: Vec<u64>,
 }
 
 impl Bits {
     /// For numbers below `len`.
-    pub(crate) fn new(len: usize) -> Self {
+    pub fn new(len: usize) -> Self {
         let words = len.div_ceil(64).max(1);
         Bits { words: vec![0; words], summary: vec![0; words.div_ceil(64)] }
     }
 
+    /// The same members, with room for numbers below `len`. It never gets less.
+    pub fn grow(&mut self, len: usize) {
+        let words = len.div_ceil(64).max(self.words.len());
+        self.words.resize(words, 0);
+        self.summary.resize(words.div_ceil(64), 0);
+    }
+
+    /// Removes all, at a cost that grows with their number.
+    pub fn clear(&mut self) {
+        for (i, summary) in self.summary.iter_mut().enumerate() {
+            while *summary != 0 {
+                self.words[i * 64 + summary.trailing_zeros() as usize] = 0;
+                *summary &= *summary - 1;
+            }
+        }
+    }
+
     #[inline]
-    pub(crate) fn insert(&mut self, number: usize) {
+    pub fn insert(&mut self, number: usize) {
         self.insert_word(number / 64, 1 << (number % 64));
     }
 
     #[inline]
-    pub(crate) fn insert_word(&mut self, word: usize, bits: u64) {
+    pub fn insert_word(&mut self, word: usize, bits: u64) {
         if bits != 0 {
             self.words[word] |= bits;
             self.summary[word / 64] |= 1 << (word % 64);
@@ -29,7 +46,7 @@ impl Bits {
     }
 
     #[inline]
-    pub(crate) fn remove(&mut self, number: usize) {
+    pub fn remove(&mut self, number: usize) {
         let word = number / 64;
         self.words[word] &= !(1 << (number % 64));
         if self.words[word] == 0 {
@@ -38,23 +55,23 @@ impl Bits {
     }
 
     #[inline]
-    pub(crate) fn contains(&self, number: usize) -> bool {
+    pub fn contains(&self, number: usize) -> bool {
         self.words[number / 64] & 1 << (number % 64) != 0
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
+    pub fn is_empty(&self) -> bool {
         self.summary.iter().all(|&word| word == 0)
     }
 
     /// The lowest member.
     #[inline]
-    pub(crate) fn first(&self) -> Option<usize> {
+    pub fn first(&self) -> Option<usize> {
         self.at_or_after(0)
     }
 
     /// The lowest member that is not below `number`.
     #[inline]
-    pub(crate) fn at_or_after(&self, number: usize) -> Option<usize> {
+    pub fn at_or_after(&self, number: usize) -> Option<usize> {
         let word = number / 64;
         let here = *self.words.get(word)? >> (number % 64);
         if here != 0 {
@@ -64,9 +81,65 @@ impl Bits {
         Some(word * 64 + self.words[word].trailing_zeros() as usize)
     }
 
+    /// The lowest member of both that is not below `number`, or else the lowest of all.
+    pub fn next_around_in(&self, other: &Bits, number: usize) -> Option<usize> {
+        let both = |word: usize, bits: u64| bits & other.word(word);
+        self.scan(number, both).or_else(|| self.scan(0, both))
+    }
+
+    /// As `next_around_in`, of those that are not in `other`.
+    pub fn next_around_without(&self, other: &Bits, number: usize) -> Option<usize> {
+        let rest = |word: usize, bits: u64| bits & !other.word(word);
+        self.scan(number, rest).or_else(|| self.scan(0, rest))
+    }
+
+    fn word(&self, word: usize) -> u64 {
+        self.words.get(word).copied().unwrap_or(0)
+    }
+
+    /// The words that are not zero, with their numbers.
+    pub fn set_words(&self) -> impl Iterator<Item = (usize, u64)> {
+        let mut word = 0;
+        std::iter::from_fn(move || {
+            let found = next_set(&self.summary, word)?;
+            word = found + 1;
+            Some((found, self.words[found]))
+        })
+    }
+
+    /// The lowest member not below `number` that is still there after `keep` has masked its word.
+    fn scan(&self, number: usize, keep: impl Fn(usize, u64) -> u64) -> Option<usize> {
+        let mut word = number / 64;
+        let mut bits = keep(word, *self.words.get(word)?) & u64::MAX << (number % 64);
+        while bits == 0 {
+            word = next_set(&self.summary, word + 1)?;
+            bits = keep(word, self.words[word]);
+        }
+        Some(word * 64 + bits.trailing_zeros() as usize)
+    }
+
     /// As `at_or_after`, and when there is none, the lowest of all: the next one round the circle.
     #[inline]
-    pub(crate) fn next_around(&self, number: usize) -> Option<usize> {
+    pub fn next_around(&self, number: usize) -> Option<usize> {
+        if let [word] = self.words[..] {
+            // Without a branch on where the next one is. 64 is the end, after which 0 comes.
+            debug_assert!(number <= 64);
+            let rest = word & u64::MAX << (number % 64);
+            let next = if rest == 0 { word } else { rest };
+            return (word != 0).then(|| next.trailing_zeros() as usize);
+        }
+        if let Some(word) = self.words.get(number / 64) {
+            let here = word >> (number % 64);
+            if here != 0 {
+                return Some(number + here.trailing_zeros() as usize);
+            }
+        }
+        self.next_word_around(number)
+    }
+
+    // Out of line: one item in 64 gets here when all are ready.
+    #[inline(never)]
+    fn next_word_around(&self, number: usize) -> Option<usize> {
         self.at_or_after(number).or_else(|| self.first())
     }
 }
@@ -93,7 +166,7 @@ mod tests {
     proptest! {
         #[test]
         fn it_is_a_set(
-            len in 1_usize..10_000,
+            len in prop_oneof![1_usize..200, 200_usize..10_000],
             acts in prop::collection::vec((any::<bool>(), any::<prop::sample::Index>()), 0..200),
             from in any::<prop::sample::Index>(),
         ) {
@@ -116,6 +189,32 @@ mod tests {
             let next = set.range(from..).next().copied();
             prop_assert_eq!(bits.at_or_after(from), next);
             prop_assert_eq!(bits.next_around(from), next.or(set.first().copied()));
+            prop_assert_eq!(bits.next_around(len), set.first().copied());
+            let words = bits.set_words().map(|(_, word)| word.count_ones() as usize).sum::<usize>();
+            prop_assert_eq!(words, set.len());
+            bits.grow(2 * len);
+            prop_assert_eq!(bits.at_or_after(from), next);
+            bits.clear();
+            prop_assert!(bits.is_empty() && bits.at_or_after(0).is_none());
+        }
+
+        #[test]
+        fn two_are_searched_as_one(
+            ours in prop::collection::btree_set(0_usize..9000, 0..100),
+            theirs in prop::collection::btree_set(0_usize..9000, 0..100),
+            shared in prop::collection::btree_set(0_usize..9000, 0..20),
+            from in 0_usize..9001,
+        ) {
+            let ours: BTreeSet<_> = ours.union(&shared).copied().collect();
+            let theirs: BTreeSet<_> = theirs.union(&shared).copied().collect();
+            let (mut a, mut b) = (Bits::new(9000), Bits::new(9000));
+            ours.iter().for_each(|&number| a.insert(number));
+            theirs.iter().for_each(|&number| b.insert(number));
+            let around = |set: BTreeSet<usize>| {
+                set.range(from..).next().or(set.first()).copied()
+            };
+            prop_assert_eq!(a.next_around_in(&b, from), around(&ours & &theirs));
+            prop_assert_eq!(a.next_around_without(&b, from), around(&ours - &theirs));
         }
     }
 }

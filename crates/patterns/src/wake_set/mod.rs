@@ -59,6 +59,7 @@ impl WakeSet {
 
     /// As `collect`, and from here on a wake also wakes the task of `cx`. To be called before the parent
     /// returns `Pending`; it may do so only if `ready` is still empty.
+    #[inline(never)]
     pub(crate) fn collect_or_register(&mut self, cx: &Context<'_>) {
         self.shared.parent.register(cx.waker());
         self.collect();
@@ -67,11 +68,14 @@ impl WakeSet {
     /// The waker of a child; always the same one, so that `will_wake` holds from poll to poll.
     #[inline]
     pub(crate) fn waker(&mut self, child: usize) -> &Waker {
-        let shared = &self.shared;
-        self.wakers[child].get_or_insert_with(|| {
-            Waker::from(Arc::new(Child { shared: Arc::clone(shared), child }))
-        })
+        let WakeSet { shared, wakers, .. } = self;
+        wakers[child].get_or_insert_with(|| make_waker(shared, child))
     }
+}
+
+#[cold]
+fn make_waker(shared: &Arc<Shared>, child: usize) -> Waker {
+    Waker::from(Arc::new(Child { shared: Arc::clone(shared), child }))
 }
 
 /// A child's waker.
@@ -90,26 +94,39 @@ impl Wake for Child {
     }
 }
 
-/// What wakers on other threads touch: a bit per child in `words`, and a bit per word in `summary`.
+/// What wakers on other threads touch: a bit per child in `words`, and a bit per group of words in
+/// `root`.
 ///
-/// Producers set the bit in the word first, then the word's bit in the summary, then wake the parent.
-/// The consumer clears them in the opposite order: the summary first, then the words it named. So a bit
-/// in a word is either named by the summary, or its producer is about to name it.
+/// A group is one word as long as that is enough: up to 4,096 children. Beyond that it is two words,
+/// four, eight, so that there is never more than one word to look at when nobody was woken.
+///
+/// Producers set the bit in the word first, then the group's bit in the root, then wake the parent. The
+/// consumer clears them in the opposite order: the root first, then the words of the groups it named. So
+/// a bit in a word is either named by the root, or its producer is about to name it.
 pub struct Shared {
     parent: AtomicWaker,
-    summary: Box<[AtomicU64]>,
+    root: AtomicU64,
     words: Box<[AtomicU64]>,
+    /// A group is `1 << shift` words.
+    shift: u32,
 }
 
 impl Shared {
     /// For `children` children.
     pub fn new(children: usize) -> Self {
-        let zeros = |n: usize| (0..n).map(|_| AtomicU64::new(0)).collect();
         let words = children.div_ceil(64).max(1);
+        Shared::with_groups(children, words.div_ceil(64).next_power_of_two().trailing_zeros())
+    }
+
+    /// As `new`, with `1 << shift` words to a group. There are at most 64 groups.
+    pub fn with_groups(children: usize, shift: u32) -> Self {
+        let words = children.div_ceil(64).max(1);
+        debug_assert!((words - 1) >> shift < 64);
         Shared {
             parent: AtomicWaker::new(),
-            summary: zeros(words.div_ceil(64)),
-            words: zeros(words),
+            root: AtomicU64::new(0),
+            words: (0..words).map(|_| AtomicU64::new(0)).collect(),
+            shift,
         }
     }
 
@@ -122,8 +139,8 @@ impl Shared {
         if self.words[word].fetch_or(bit, Ordering::AcqRel) != 0 {
             return;
         }
-        let (word, bit) = (word / 64, 1 << (word % 64));
-        if self.summary[word].fetch_or(bit, Ordering::AcqRel) == 0 {
+        let group = 1 << (word >> self.shift);
+        if self.root.fetch_or(group, Ordering::AcqRel) == 0 {
             self.parent.wake();
         }
     }
@@ -136,18 +153,29 @@ impl Shared {
 
     /// Takes all bits that are set, as the numbers of words and what is in them.
     #[inline]
-    pub fn take(&self, mut each: impl FnMut(usize, u64)) {
-        for (i, summary) in self.summary.iter().enumerate() {
-            // Relaxed: a bit that is seen late is seen after `register`, which orders it; one that is
-            // seen is read by the swap below.
-            if summary.load(Ordering::Relaxed) == 0 {
-                continue;
-            }
-            let mut named = summary.swap(0, Ordering::AcqRel);
-            while named != 0 {
-                let word = i * 64 + named.trailing_zeros() as usize;
-                named &= named - 1;
-                each(word, self.words[word].swap(0, Ordering::AcqRel));
+    pub fn take(&self, each: impl FnMut(usize, u64)) {
+        // Relaxed: a bit that is seen late is seen after `register`, which orders it; one that is seen is
+        // read by the swap.
+        if self.root.load(Ordering::Relaxed) != 0 {
+            self.take_named(each);
+        }
+    }
+
+    // Out of line: on the path where nobody was woken, this is a load and a branch.
+    #[inline(never)]
+    fn take_named(&self, mut each: impl FnMut(usize, u64)) {
+        let mut named = self.root.swap(0, Ordering::AcqRel);
+        while named != 0 {
+            let first = (named.trailing_zeros() as usize) << self.shift;
+            named &= named - 1;
+            let end = self.words.len().min(first + (1 << self.shift));
+            for word in first..end {
+                // Relaxed: a word that the root named is seen to be set, after the swap above; a word
+                // that it did not name, and that is seen too late here, is named by its producer in a
+                // moment.
+                if self.words[word].load(Ordering::Relaxed) != 0 {
+                    each(word, self.words[word].swap(0, Ordering::AcqRel));
+                }
             }
         }
     }

@@ -1,0 +1,201 @@
+//! The streams that `Merge` and `MergeMap` poll, in places that are numbered from 0.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use futures_core::Stream;
+
+use super::policy::{Policy, State};
+use crate::wake_set::{Bits, WakeSet};
+
+/// How often one poll polls children that have no item. Then the task is woken and others get their turn.
+const POLLS: usize = 128;
+
+/// Places for streams, each with something that names it.
+pub(super) struct Children<N, S, P: Policy> {
+    places: Vec<Option<(N, S)>>,
+    /// Places that were left. Those beyond `places` are free too.
+    free: Bits,
+    len: usize,
+    wakes: WakeSet,
+    policy: P::State,
+}
+
+impl<N, S, P: Policy> Children<N, S, P> {
+    pub(super) fn with_capacity(capacity: usize, policy: P) -> Self {
+        Children {
+            places: Vec::with_capacity(capacity),
+            free: Bits::new(capacity),
+            len: 0,
+            wakes: WakeSet::new(capacity),
+            policy: policy.into_state(),
+        }
+    }
+
+    /// The same children, with the default share each.
+    pub(super) fn with_policy<Q: Policy>(self, policy: Q) -> Children<N, S, Q> {
+        let Children { places, free, len, wakes, .. } = self;
+        let mut policy = policy.into_state();
+        for (child, _) in places.iter().enumerate().filter(|(_, place)| place.is_some()) {
+            policy.admit(child, Q::Share::default());
+        }
+        Children { places, free, len, wakes, policy }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
+    pub(super) fn capacity(&self) -> usize {
+        self.places.capacity()
+    }
+
+    /// Puts a child into the first free place.
+    pub(super) fn insert(&mut self, name: N, stream: S, share: P::Share) -> usize {
+        let child = self.free.first().unwrap_or(self.places.len());
+        if child == self.wakes.capacity() {
+            self.wakes.grow((2 * child).max(4));
+            self.free.grow(self.wakes.capacity());
+        }
+        if child == self.places.len() {
+            self.places.push(None);
+        } else {
+            self.free.remove(child);
+        }
+        self.places[child] = Some((name, stream));
+        self.len += 1;
+        self.policy.admit(child, share);
+        self.wakes.ready.insert(child);
+        child
+    }
+
+    pub(super) fn remove(&mut self, child: usize) -> Option<(N, S)> {
+        let gone = self.places.get_mut(child)?.take()?;
+        self.len -= 1;
+        self.free.insert(child);
+        self.wakes.ready.remove(child);
+        Some(gone)
+    }
+
+    /// A child has ended. Out of line, to keep what `ended` does off the path of the items.
+    #[inline(never)]
+    fn end(&mut self, child: usize, ended: &mut impl FnMut(N)) {
+        if let Some((name, stream)) = self.remove(child) {
+            ended(name);
+            drop(stream);
+        }
+    }
+
+    pub(super) fn clear(&mut self) {
+        // Out of our hands before any of them is dropped.
+        let gone: Vec<_> = (0..self.places.len()).map(|child| self.remove(child)).collect();
+        drop(gone);
+    }
+
+    pub(super) fn set_share(&mut self, child: usize, share: P::Share) {
+        self.policy.admit(child, share);
+    }
+
+    pub(super) fn get(&self, child: usize) -> Option<&(N, S)> {
+        self.places.get(child)?.as_ref()
+    }
+
+    pub(super) fn get_mut(&mut self, child: usize) -> Option<&mut (N, S)> {
+        self.places.get_mut(child)?.as_mut()
+    }
+
+    /// The children in the order of their places.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &(N, S)> {
+        self.places.iter().flatten()
+    }
+
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut (N, S)> {
+        self.places.iter_mut().flatten()
+    }
+
+    pub(super) fn into_iter(self) -> impl Iterator<Item = (N, S)> {
+        self.places.into_iter().flatten()
+    }
+}
+
+impl<N, S: Stream + Unpin, P: Policy> Children<N, S, P> {
+    /// The next item, of which `each` makes what is returned; it also gets the name and the place of the
+    /// child. `None` when there are no children. `ended` gets the names of those that have ended, which
+    /// are removed.
+    #[inline]
+    pub(super) fn poll_next<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut ended: impl FnMut(N),
+        each: impl FnOnce(&N, usize, S::Item) -> T,
+    ) -> Poll<Option<T>> {
+        let mut polls = 0;
+        // Once: who is woken from here on is polled after those who are ready now, even if it woke
+        // itself.
+        self.wakes.collect();
+        loop {
+            let Some(child) = self.policy.pick(&self.wakes.ready) else {
+                if self.len == 0 {
+                    return Poll::Ready(None);
+                }
+                self.wakes.collect_or_register(cx);
+                if self.wakes.ready.is_empty() {
+                    return Poll::Pending;
+                }
+                continue;
+            };
+            // A waker that outlived its child may have named a place that is empty.
+            let Some((name, stream)) = self.places.get_mut(child).and_then(Option::as_mut) else {
+                self.wakes.ready.remove(child);
+                continue;
+            };
+            let mut child_cx = Context::from_waker(self.wakes.waker(child));
+            match Pin::new(stream).poll_next(&mut child_cx) {
+                // It stays ready: there may be more where that came from.
+                Poll::Ready(Some(item)) => {
+                    self.policy.delivered(child);
+                    return Poll::Ready(Some(each(name, child, item)));
+                }
+                Poll::Ready(None) => self.end(child, &mut ended),
+                Poll::Pending => self.wakes.ready.remove(child),
+            }
+            polls += 1;
+            if polls == POLLS {
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+        }
+    }
+
+    /// Polls until there are `limit` items or there is nothing more now. Returns how many `each` got.
+    #[inline]
+    pub(super) fn poll_many(
+        &mut self,
+        cx: &mut Context<'_>,
+        limit: usize,
+        mut ended: impl FnMut(N),
+        mut each: impl FnMut(&N, S::Item),
+    ) -> Poll<usize> {
+        for count in 0..limit {
+            match self.poll_next(cx, &mut ended, |name, _, item| each(name, item)) {
+                Poll::Ready(Some(())) => {}
+                Poll::Pending if count == 0 => return Poll::Pending,
+                Poll::Ready(None) | Poll::Pending => return Poll::Ready(count),
+            }
+        }
+        Poll::Ready(limit)
+    }
+
+    /// The sum of all, which takes a look at each.
+    pub(super) fn size_hint(&self) -> (usize, Option<usize>) {
+        self.iter().map(|(_, stream)| stream.size_hint()).fold((0, Some(0)), add_hints)
+    }
+}
+
+/// The hint of two streams together.
+pub(super) fn add_hints(
+    a: (usize, Option<usize>),
+    b: (usize, Option<usize>),
+) -> (usize, Option<usize>) {
+    (a.0.saturating_add(b.0), a.1.zip(b.1).and_then(|(a, b)| a.checked_add(b)))
+}
