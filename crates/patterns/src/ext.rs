@@ -8,8 +8,8 @@ use tower_layer::Layer;
 
 use crate::{service, sink, stream};
 
-/// Layers as methods of a stream: `source.layer(a).layer(b)` reads from the source on, the other way round
-/// than `ServiceBuilder`, which reads from the outside in.
+/// Layers as methods of a stream: `source.layer(a).layer(b)` reads from the source on, the other way
+/// round than `ServiceBuilder`, which reads from the outside in.
 ///
 /// Each method is short for a layer of [`stream`](crate::stream), where the details are.
 pub trait StreamLayerExt: Stream + Sized {

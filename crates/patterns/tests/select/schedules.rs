@@ -127,8 +127,8 @@ impl<K: Copy> Model<K> {
         assert!(*came <= *sent);
     }
 
-    /// Something happened to a stream that is in the merge. If it was added after the last poll, nobody is
-    /// told.
+    /// Something happened to a stream that is in the merge. If it was added after the last poll,
+    /// nobody is told.
     fn expect_wake(&self, stream: usize, subject: &impl Subject) {
         let told = self.waits.is_some_and(|known| stream < known);
         assert!(!told || subject.woken(), "a wake is missing");
