@@ -6,6 +6,8 @@ use futures_core::{Stream, TryStream};
 use futures_sink::Sink;
 use tower_layer::Layer;
 
+use crate::rate_limit::Quota;
+use crate::shutdown::Signal;
 use crate::{service, sink, stream};
 
 /// Layers as methods of a stream: `source.layer(a).layer(b)` reads from the source on, the other way
@@ -52,6 +54,11 @@ pub trait StreamLayerExt: Stream + Sized {
 
     // rate_limit
 
+    /// Slows this stream down to a quota: [`RateLimitLayer`](stream::RateLimitLayer).
+    fn rate_limit(self, quota: Quota) -> stream::RateLimit<Self> {
+        self.layer(stream::RateLimitLayer::new(quota))
+    }
+
     // retry
 
     // sample
@@ -75,6 +82,19 @@ pub trait StreamLayerExt: Stream + Sized {
     }
 
     // shutdown
+
+    /// Ends this stream when the shutdown begins: [`ShutdownLayer`](stream::ShutdownLayer).
+    fn until_shutdown(self, signal: Signal) -> stream::Shutdown<Self> {
+        self.layer(stream::ShutdownLayer::new(signal))
+    }
+
+    /// Ends this stream with an error when the shutdown aborts: [`AbortLayer`](stream::AbortLayer).
+    fn until_abort(self, signal: Signal) -> stream::Abort<Self>
+    where
+        Self: TryStream,
+    {
+        self.layer(stream::AbortLayer::new(signal))
+    }
 
     // throttle
 
@@ -112,7 +132,24 @@ pub trait SinkLayerExt<Item>: Sink<Item> + Sized {
 
     // rate_limit
 
+    /// Slows this sink down to a quota: [`RateLimitLayer`](sink::RateLimitLayer).
+    fn rate_limit(self, quota: Quota) -> sink::RateLimit<Self> {
+        self.layer(sink::RateLimitLayer::new(quota))
+    }
+
+    // load_shed
+
+    /// Hands items back when this sink is not ready: [`LoadShedLayer`](sink::LoadShedLayer).
+    fn load_shed(self) -> sink::LoadShed<Self> {
+        self.layer(sink::LoadShedLayer::new())
+    }
+
     // shutdown
+
+    /// Refuses items when the shutdown has begun: [`ShutdownLayer`](sink::ShutdownLayer).
+    fn until_shutdown(self, signal: Signal) -> sink::Shutdown<Self> {
+        self.layer(sink::ShutdownLayer::new(signal))
+    }
 
     // timeout
 
@@ -139,11 +176,19 @@ pub trait ServiceLayerExt<Request>: tower_service::Service<Request> + Sized {
 
     // concurrency
 
+    /// Limits how many calls go on at a time: [`ConcurrencyLimitLayer`](service::ConcurrencyLimitLayer).
+    fn concurrency_limit(self, max: usize) -> service::ConcurrencyLimit<Self> {
+        self.layer(service::ConcurrencyLimitLayer::new(max))
+    }
+
+    /// As that, with a bounded queue: [`BulkheadLayer`](service::BulkheadLayer).
+    fn bulkhead(self, max_calls: usize, max_waiting: usize) -> service::Bulkhead<Self> {
+        self.layer(service::BulkheadLayer::new(max_calls, max_waiting))
+    }
+
     // hedge
 
     // instrument
-
-    // load_shed
 
     // map_err
 
@@ -155,13 +200,30 @@ pub trait ServiceLayerExt<Request>: tower_service::Service<Request> + Sized {
         self.layer(service::MapErrIntoLayer::new())
     }
 
+    // load_shed
+
+    /// Fails calls when this service is not ready: [`LoadShedLayer`](service::LoadShedLayer).
+    fn load_shed(self) -> service::LoadShed<Self> {
+        self.layer(service::LoadShedLayer::new())
+    }
+
     // rate_limit
+
+    /// Admits calls by a quota: [`RateLimitLayer`](service::RateLimitLayer).
+    fn rate_limit(self, quota: Quota) -> service::RateLimit<Self> {
+        self.layer(service::RateLimitLayer::new(quota))
+    }
 
     // retry
 
     // select
 
     // shutdown
+
+    /// Refuses calls when the shutdown has begun: [`ShutdownLayer`](service::ShutdownLayer).
+    fn until_shutdown(self, signal: Signal) -> service::Shutdown<Self> {
+        self.layer(service::ShutdownLayer::new(signal))
+    }
 
     // through
 

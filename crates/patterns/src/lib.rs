@@ -47,5 +47,8 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 #[doc(hidden)]
 pub mod model {
     //! What the model checks in `tests/loom.rs` reach into.
+    pub use crate::concurrency::permits::Permits;
+    pub use crate::rate_limit::bucket::{Bucket, Turn};
+    pub use crate::shutdown::state::{State, Watch};
     pub use crate::wake_set::Shared;
 }

@@ -9,6 +9,10 @@
 // circuit_breaker
 
 // concurrency
+pub use crate::concurrency::bulkhead::{Bulkhead, BulkheadFuture, BulkheadLayer};
+pub use crate::concurrency::service::{
+    ConcurrencyLimit, ConcurrencyLimitFuture, ConcurrencyLimitLayer, GlobalConcurrencyLimitLayer,
+};
 
 // debounce
 
@@ -21,11 +25,15 @@
 // instrument
 
 // load_shed
+pub use crate::load_shed::service::{LoadShed, LoadShedFuture, LoadShedLayer};
 
 // map_err
 pub use crate::map_err::service::{MapErrInto, MapErrIntoFuture, MapErrIntoLayer};
 
 // rate_limit
+pub use crate::rate_limit::service::{
+    RateLimit, RateLimitFuture, RateLimitLayer, TryRateLimit, TryRateLimitLayer,
+};
 
 // retry
 
@@ -35,6 +43,7 @@ pub use crate::map_err::service::{MapErrInto, MapErrIntoFuture, MapErrIntoLayer}
 pub use crate::select::{FirstOk, FirstOkFuture, Steer, SteerFuture};
 
 // shutdown
+pub use crate::shutdown::service::{Shutdown, ShutdownFuture, ShutdownLayer};
 
 // throttle
 

@@ -21,8 +21,10 @@
 // instrument
 
 // load_shed
+pub use crate::load_shed::sink::{LoadShed, LoadShedLayer};
 
 // rate_limit
+pub use crate::rate_limit::sink::{RateLimit, RateLimitLayer, TryRateLimit, TryRateLimitLayer};
 
 // retry
 
@@ -31,6 +33,7 @@
 // select
 
 // shutdown
+pub use crate::shutdown::sink::{Shutdown, ShutdownLayer};
 
 // throttle
 

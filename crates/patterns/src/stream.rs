@@ -26,6 +26,7 @@
 pub use crate::map_err::stream::MapErrInto;
 
 // rate_limit
+pub use crate::rate_limit::stream::{RateLimit, RateLimitLayer, TryRateLimit, TryRateLimitLayer};
 
 // retry
 
@@ -40,6 +41,7 @@ pub use crate::select::{
 };
 
 // shutdown
+pub use crate::shutdown::stream::{Abort, AbortLayer, Shutdown, ShutdownLayer};
 
 // throttle
 

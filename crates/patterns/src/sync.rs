@@ -1,13 +1,23 @@
-//! The atomics that this crate is built on: core's, or loom's when the models run.
+//! The atomics and locks that this crate is built on: core's, or loom's when the models run.
 
 #[cfg(not(ziggurat_loom))]
 pub(crate) use std::sync::atomic::{AtomicU64, Ordering};
+#[cfg(not(ziggurat_loom))]
+pub(crate) use std::sync::{Mutex, MutexGuard};
 
 #[cfg(not(ziggurat_loom))]
 pub(crate) use atomic_waker::AtomicWaker;
 
 #[cfg(ziggurat_loom)]
 pub(crate) use loom::sync::atomic::{AtomicU64, Ordering};
+#[cfg(ziggurat_loom)]
+pub(crate) use loom::sync::{Mutex, MutexGuard};
+
+/// Locks, whether or not somebody has panicked with the lock held: what is inside is consistent whenever
+/// foreign code runs.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
 
 /// loom's, with the name that the other has for leaving a waker.
 #[cfg(ziggurat_loom)]

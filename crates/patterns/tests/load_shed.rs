@@ -1,0 +1,131 @@
+//! Load shedding: the laws of layers, and tower's own cases.
+
+use std::task::{Context, Waker};
+
+use futures::SinkExt;
+use tower::ServiceExt;
+use ziggurat_patterns::load_shed::LoadShedError;
+use ziggurat_patterns::testing::laws::{self, Fault};
+use ziggurat_patterns::testing::{MockService, MockSink, Reply};
+use ziggurat_patterns::time::TestClock;
+use ziggurat_patterns::{Layer, Service, service, sink};
+
+fn layer() -> service::LoadShedLayer {
+    service::LoadShedLayer::new()
+}
+
+#[test]
+fn when_ready() {
+    let clock = TestClock::new();
+    let mut service = layer().layer(MockService::<_, _, Fault>::echo(&clock));
+    let mut cx = Context::from_waker(Waker::noop());
+    assert!(service.poll_ready(&mut cx).is_ready(), "overload always reports ready");
+    assert_eq!(clock.block_on(service.call("hello")), Ok("hello"));
+}
+
+#[test]
+fn when_not_ready() {
+    let clock = TestClock::new();
+    let inner = MockService::<_, _, Fault>::echo(&clock).capacity(0);
+    let (mut service, probe) = (layer().layer(inner.clone()), inner.probe());
+    let mut cx = Context::from_waker(Waker::noop());
+    assert!(service.poll_ready(&mut cx).is_ready(), "overload always reports ready");
+    let error = clock.block_on(service.call("hello")).unwrap_err();
+    assert!(error.is_overloaded());
+    assert_eq!(probe.calls(), 0);
+}
+
+#[test]
+fn errors_come_through() {
+    let clock = TestClock::new();
+    let fails = MockService::<u32, u32, _>::new(&clock, |_| Reply::err(Fault(1)));
+    assert_eq!(
+        clock.block_on(layer().layer(fails).oneshot(1)),
+        Err(LoadShedError::Inner(Fault(1)))
+    );
+    let dead = MockService::<u32, u32, _>::echo(&clock).ready_error(Fault(2));
+    assert_eq!(clock.block_on(layer().layer(dead).oneshot(1)), Err(LoadShedError::Inner(Fault(2))));
+}
+
+#[test]
+fn a_clone_is_not_ready() {
+    let clock = TestClock::new();
+    let mut service = layer().layer(MockService::<u32, u32, Fault>::echo(&clock));
+    let mut cx = Context::from_waker(Waker::noop());
+    assert!(service.poll_ready(&mut cx).is_ready());
+    let mut clone = service.clone();
+    // Without a `poll_ready` of its own the clone can't know.
+    assert!(clock.block_on(clone.call(1)).unwrap_err().is_overloaded());
+    assert_eq!(clock.block_on(service.call(2)), Ok(2));
+    // Nor does readiness last for two calls.
+    assert!(clock.block_on(service.call(3)).unwrap_err().is_overloaded());
+}
+
+#[test]
+fn what_is_busy_sheds_and_recovers() {
+    let clock = TestClock::new();
+    let inner = MockService::<u32, u32, Fault>::echo(&clock).capacity(1);
+    let service = layer().layer(inner);
+    let mut cx = Context::from_waker(Waker::noop());
+    let mut first = service.clone();
+    assert!(first.poll_ready(&mut cx).is_ready());
+    let call = first.call(1);
+    assert!(clock.block_on(service.clone().oneshot(2)).unwrap_err().is_overloaded());
+    assert_eq!(clock.block_on(call), Ok(1));
+    assert_eq!(clock.block_on(service.oneshot(3)), Ok(3));
+}
+
+#[test]
+fn a_sink_hands_items_back() {
+    let clock = TestClock::new();
+    let (inner, probe) = MockSink::<u32>::new(&clock);
+    let mut sink = sink::LoadShedLayer::new().layer(inner);
+    clock.block_on(sink.send(1)).unwrap();
+    probe.block();
+    assert_eq!(clock.block_on(sink.send(2)).unwrap_err().into_item(), Some(2));
+    probe.unblock();
+    clock.block_on(sink.send(3)).unwrap();
+    probe.fail_next(Fault(7));
+    assert_eq!(clock.block_on(sink.send(4)), Err(LoadShedError::Inner(Fault(7))));
+    assert_eq!(probe.items(), [1, 3]);
+}
+
+#[test]
+fn the_layers_keep_the_laws() {
+    // The scenes of the harness that make callers wait are refused here, so what is checked is the
+    // rest: a sink that is always ready, in the scene where it is.
+    let clock = TestClock::new();
+    let service = layer().layer(MockService::<u32, u32, Fault>::echo(&clock));
+    assert_eq!(clock.armed(), 0);
+    drop(service);
+    laws::service("load shed", |inner, _| layer().layer(Patient { inner }))
+        .faults(|error| match error {
+            LoadShedError::Inner(fault) => Some(*fault),
+            _ => None,
+        })
+        .clones()
+        .check();
+}
+
+/// Waits in its calls and not in `poll_ready`, so that the harness never finds the layer overloaded.
+#[derive(Clone)]
+struct Patient<S> {
+    inner: S,
+}
+
+impl<S, R> Service<R> for Patient<S>
+where
+    S: Service<R> + Clone,
+{
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = tower::util::Oneshot<S, R>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> std::task::Poll<Result<(), S::Error>> {
+        std::task::Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: R) -> Self::Future {
+        self.inner.clone().oneshot(request)
+    }
+}

@@ -1,0 +1,94 @@
+//! Model checks of the semaphore's word and queue. They run with `RUSTFLAGS="--cfg ziggurat_loom"`.
+#![cfg(ziggurat_loom)]
+
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize as StdAtomicUsize, Ordering as StdOrdering};
+use std::task::{Poll, Waker};
+
+use loom::future::block_on;
+use loom::sync::atomic::{AtomicUsize, Ordering};
+use loom::thread;
+use ziggurat_patterns::model::Permits;
+
+/// Runs a model and prints how many executions were explored. Bounded, because the full number of
+/// interleavings is in the millions: two preemptions unless `LOOM_MAX_PREEMPTIONS` says otherwise.
+fn model(name: &str, f: impl Fn() + Sync + Send + 'static) {
+    static EXECUTIONS: StdAtomicUsize = StdAtomicUsize::new(0);
+    EXECUTIONS.store(0, StdOrdering::Relaxed);
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = builder.preemption_bound.or(Some(2));
+    builder.check(move || {
+        EXECUTIONS.fetch_add(1, StdOrdering::Relaxed);
+        f();
+    });
+    println!("loom: {name}: {} executions", EXECUTIONS.load(StdOrdering::Relaxed));
+}
+
+fn wait_for_permit(permits: &Permits) {
+    let mut ticket = None;
+    block_on(poll_fn(|cx| {
+        if ticket.is_none() && permits.try_take(1).is_ok() {
+            return Poll::Ready(());
+        }
+        permits.poll_take(&mut ticket, 1, usize::MAX, cx.waker()).map(|taken| taken.unwrap())
+    }));
+}
+
+/// One test, so that the models' counts are not mixed by parallel runs.
+#[test]
+fn semaphore_models() {
+    model("two share a permit", || {
+        let permits = Arc::new(Permits::new(1));
+        let inside = Arc::new(AtomicUsize::new(0));
+        let work = |permits: &Permits, inside: &AtomicUsize| {
+            wait_for_permit(permits);
+            assert_eq!(inside.fetch_add(1, Ordering::SeqCst), 0);
+            inside.fetch_sub(1, Ordering::SeqCst);
+            permits.give(1);
+        };
+        let others: Vec<_> = (0..2)
+            .map(|_| {
+                let (permits, inside) = (permits.clone(), inside.clone());
+                thread::spawn(move || work(&permits, &inside))
+            })
+            .collect();
+        work(&permits, &inside);
+        others.into_iter().for_each(|other| other.join().unwrap());
+        assert_eq!(permits.available(), 1);
+    });
+    model("who gives up passes his permit on", || {
+        let permits = Arc::new(Permits::new(1));
+        permits.try_take(1).unwrap();
+        let mut first = None;
+        let polled = permits.poll_take(&mut first, 1, usize::MAX, Waker::noop());
+        assert!(polled.is_pending());
+        let second = thread::spawn({
+            let permits = permits.clone();
+            move || wait_for_permit(&permits)
+        });
+        let giver = thread::spawn({
+            let permits = permits.clone();
+            move || permits.give(1)
+        });
+        // It may or may not have got the permit.
+        permits.leave(first.unwrap());
+        second.join().unwrap();
+        giver.join().unwrap();
+        assert_eq!(permits.available(), 0);
+        permits.give(1);
+        permits.try_take(1).unwrap();
+    });
+    model("the limit shrinks while a permit comes back", || {
+        let permits = Arc::new(Permits::new(2));
+        permits.try_take(2).unwrap();
+        let giver = thread::spawn({
+            let permits = permits.clone();
+            move || permits.give(2)
+        });
+        permits.forget(1);
+        wait_for_permit(&permits);
+        giver.join().unwrap();
+        assert_eq!(permits.available(), 0);
+    });
+}
