@@ -1,13 +1,17 @@
 //! Methods for the layers, so that a pipeline reads from its source on.
 
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use futures_core::{Stream, TryStream};
 use futures_sink::Sink;
 use tower_layer::Layer;
 
+use crate::dedupe::{ByKey, Consecutive};
+use crate::instrument::Meter;
 use crate::rate_limit::Quota;
 use crate::shutdown::Signal;
+use crate::through::{FallibleService, Through};
 use crate::{service, sink, stream};
 
 /// Layers as methods of a stream: `source.layer(a).layer(b)` reads from the source on, the other way
@@ -24,6 +28,16 @@ pub trait StreamLayerExt: Stream + Sized {
 
     // broadcast
 
+    /// For several consumers, which [subscribe](stream::Broadcast::subscribe); the slowest bounds them all.
+    fn broadcast(self, capacity: NonZeroUsize) -> stream::Broadcast<Self> {
+        stream::Broadcast::new(self, capacity)
+    }
+
+    /// For two consumers: [`tee`](crate::broadcast::tee).
+    fn tee(self, capacity: NonZeroUsize) -> (stream::Subscriber<Self>, stream::Subscriber<Self>) {
+        crate::broadcast::tee(self, capacity)
+    }
+
     // buffer
 
     // circuit_breaker
@@ -34,11 +48,59 @@ pub trait StreamLayerExt: Stream + Sized {
 
     // dedupe
 
+    /// Leaves out what equals the item before it:
+    /// [`DedupeLayer::consecutive`](stream::DedupeLayer::consecutive).
+    fn dedupe(self) -> stream::Dedupe<Self, Consecutive<Self::Item>>
+    where
+        Self::Item: Clone + PartialEq,
+    {
+        self.layer(stream::DedupeLayer::consecutive())
+    }
+
+    /// Leaves out what has the key of the item before it.
+    fn dedupe_by_key<K, F>(self, key: F) -> stream::Dedupe<Self, Consecutive<K>, ByKey<F>>
+    where
+        F: FnMut(&Self::Item) -> K + Clone,
+        K: Clone + PartialEq,
+    {
+        self.layer(stream::DedupeLayer::consecutive().by_key(key))
+    }
+
     // group_by
+
+    /// Takes it apart by a key: [`GroupByLayer`](stream::GroupByLayer), with its defaults.
+    fn group_by<K, F>(
+        self,
+        key: F,
+        capacity: NonZeroUsize,
+        max_groups: NonZeroUsize,
+    ) -> stream::GroupBy<Self, K, F>
+    where
+        F: FnMut(&Self::Item) -> K + Clone,
+    {
+        self.layer(stream::GroupByLayer::new(key, capacity, max_groups))
+    }
+
+    /// Parts it in two: [`partition`](crate::group_by::partition).
+    fn partition<F>(
+        self,
+        predicate: F,
+        capacity: NonZeroUsize,
+    ) -> (stream::Half<Self, F>, stream::Half<Self, F>)
+    where
+        F: FnMut(&Self::Item) -> bool,
+    {
+        crate::group_by::partition(self, predicate, capacity)
+    }
 
     // hedge
 
     // instrument
+
+    /// Counts what passes into `meter`: [`InstrumentLayer`](stream::InstrumentLayer).
+    fn metered(self, meter: &Meter) -> stream::Instrument<Self> {
+        self.layer(stream::InstrumentLayer::new("stream").with_meter(meter))
+    }
 
     // load_shed
 
@@ -100,6 +162,26 @@ pub trait StreamLayerExt: Stream + Sized {
 
     // through
 
+    /// Sends each item to a service: [`Through`](crate::through::Through), then
+    /// [`ordered`](crate::through::Through::ordered) or [`unordered`](crate::through::Through::unordered).
+    fn through<Svc>(self, service: Svc) -> Through<Self, Svc>
+    where
+        Svc: tower_service::Service<Self::Item>,
+    {
+        Through::new(self, service)
+    }
+
+    /// As [`through`](Self::through), over a stream of `Result<Request, E>` whose errors pass by the service
+    /// and keep their place among the responses, as
+    /// [`ThroughError::Source`](crate::through::ThroughError::Source).
+    fn try_through<Request, E, Svc>(self, service: Svc) -> Through<Self, FallibleService<Svc>>
+    where
+        Self: Stream<Item = Result<Request, E>>,
+        Svc: tower_service::Service<Request>,
+    {
+        Through::new(self, FallibleService::new(service))
+    }
+
     // timeout
 
     /// Limits how long we wait for each item: [`TimeoutLayer::idle`](stream::TimeoutLayer::idle).
@@ -129,6 +211,11 @@ pub trait SinkLayerExt<Item>: Sink<Item> + Sized {
     // buffer
 
     // instrument
+
+    /// Counts what passes into `meter`: [`InstrumentLayer`](sink::InstrumentLayer).
+    fn metered(self, meter: &Meter) -> sink::Instrument<Self> {
+        self.layer(sink::InstrumentLayer::new("sink").with_meter(meter))
+    }
 
     // rate_limit
 
@@ -189,6 +276,11 @@ pub trait ServiceLayerExt<Request>: tower_service::Service<Request> + Sized {
     // hedge
 
     // instrument
+
+    /// Counts the calls into `meter`: [`InstrumentLayer`](service::InstrumentLayer).
+    fn metered(self, meter: &Meter) -> service::Instrument<Self> {
+        self.layer(service::InstrumentLayer::new("service").with_meter(meter))
+    }
 
     // map_err
 

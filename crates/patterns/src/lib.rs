@@ -12,7 +12,6 @@ pub mod debounce;
 pub mod dedupe;
 pub mod group_by;
 pub mod hedge;
-#[cfg(feature = "tracing")]
 pub mod instrument;
 pub mod load_shed;
 pub mod map_err;

@@ -23,6 +23,7 @@ pub use crate::concurrency::service::{
 // hedge
 
 // instrument
+pub use crate::instrument::service::{Instrument, InstrumentFuture, InstrumentLayer};
 
 // load_shed
 pub use crate::load_shed::service::{LoadShed, LoadShedFuture, LoadShedLayer};
@@ -48,6 +49,10 @@ pub use crate::shutdown::service::{Shutdown, ShutdownFuture, ShutdownLayer};
 // throttle
 
 // through
+pub use crate::through::response_stream::{
+    ResponseStream, ResponseStreamFuture, ResponseStreamLayer,
+};
+pub use crate::through::spawn::{SpawnFuture, SpawnLayer, SpawnTask, Spawned};
 
 // timeout
 pub use crate::timeout::service::{Deadline, DeadlineLayer, Timeout, TimeoutFuture, TimeoutLayer};

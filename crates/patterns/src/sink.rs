@@ -19,6 +19,7 @@
 // hedge
 
 // instrument
+pub use crate::instrument::sink::{Instrument, InstrumentLayer};
 
 // load_shed
 pub use crate::load_shed::sink::{LoadShed, LoadShedLayer};

@@ -3,6 +3,7 @@
 // batch
 
 // broadcast
+pub use crate::broadcast::{Broadcast, Subscriber};
 
 // buffer
 
@@ -13,12 +14,15 @@
 // debounce
 
 // dedupe
+pub use crate::dedupe::stream::{Dedupe, DedupeLayer};
 
 // group_by
+pub use crate::group_by::{Group, GroupBy, GroupByLayer, Half};
 
 // hedge
 
 // instrument
+pub use crate::instrument::stream::{Instrument, InstrumentLayer};
 
 // load_shed
 
@@ -46,6 +50,7 @@ pub use crate::shutdown::stream::{Abort, AbortLayer, Shutdown, ShutdownLayer};
 // throttle
 
 // through
+pub use crate::through::{Ordered, ThroughLayer, Unordered};
 
 // timeout
 pub use crate::timeout::stream::{Timeout, TimeoutLayer};

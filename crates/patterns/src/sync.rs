@@ -1,12 +1,11 @@
 //! The atomics and locks that this crate is built on: core's, or loom's when the models run.
 
 #[cfg(not(ziggurat_loom))]
+pub(crate) use atomic_waker::AtomicWaker;
+#[cfg(not(ziggurat_loom))]
 pub(crate) use std::sync::atomic::{AtomicU64, Ordering};
 #[cfg(not(ziggurat_loom))]
 pub(crate) use std::sync::{Mutex, MutexGuard};
-
-#[cfg(not(ziggurat_loom))]
-pub(crate) use atomic_waker::AtomicWaker;
 
 #[cfg(ziggurat_loom)]
 pub(crate) use loom::sync::atomic::{AtomicU64, Ordering};
