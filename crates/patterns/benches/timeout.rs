@@ -12,7 +12,6 @@ use std::time::Duration;
 use futures::executor::block_on;
 use futures::{Stream, StreamExt, future, stream};
 use support::{Unit, case, compare};
-use tokio_stream::StreamExt as _;
 use ziggurat_patterns::{Service, ServiceLayerExt, StreamLayerExt, service};
 
 const COUNT: u64 = 200_000;

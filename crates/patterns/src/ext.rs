@@ -7,6 +7,7 @@ use futures_core::{Stream, TryStream};
 use futures_sink::Sink;
 use tower_layer::Layer;
 
+use crate::buffer::Policy;
 use crate::dedupe::{ByKey, Consecutive};
 use crate::instrument::Meter;
 use crate::rate_limit::Quota;
@@ -26,6 +27,16 @@ pub trait StreamLayerExt: Stream + Sized {
 
     // batch
 
+    /// Collects items, at most `count` in a batch: [`BatchLayer`](stream::BatchLayer).
+    fn batch(self, count: NonZeroUsize) -> stream::Batch<Self> {
+        self.layer(stream::BatchLayer::count(count))
+    }
+
+    /// Collects items, at most `count`, for no longer than `limit`: [`BatchLayer`](stream::BatchLayer).
+    fn chunks_timeout(self, count: NonZeroUsize, limit: Duration) -> stream::Batch<Self> {
+        self.layer(stream::BatchLayer::count(count).with_time(limit))
+    }
+
     // broadcast
 
     /// For several consumers, which [subscribe](stream::Broadcast::subscribe); the slowest bounds them all.
@@ -40,11 +51,21 @@ pub trait StreamLayerExt: Stream + Sized {
 
     // buffer
 
+    /// Reads ahead, with a policy for when the buffer is full: [`BufferLayer`](stream::BufferLayer).
+    fn buffer<P: Policy>(self, capacity: NonZeroUsize, policy: P) -> stream::Buffer<Self, P> {
+        self.layer(stream::BufferLayer::new(capacity, policy))
+    }
+
     // circuit_breaker
 
     // concurrency
 
     // debounce
+
+    /// Passes on the last item of each burst: [`DebounceLayer`](stream::DebounceLayer).
+    fn debounce(self, quiet: Duration) -> stream::Debounce<Self> {
+        self.layer(stream::DebounceLayer::new(quiet))
+    }
 
     // dedupe
 
@@ -125,6 +146,16 @@ pub trait StreamLayerExt: Stream + Sized {
 
     // sample
 
+    /// Passes on the latest item of each period: [`SampleLayer`](stream::SampleLayer).
+    fn sample(self, period: Duration) -> stream::Sample<Self> {
+        self.layer(stream::SampleLayer::new(period))
+    }
+
+    /// Passes on the latest item whenever `trigger` yields: [`SampleBy`](stream::SampleBy).
+    fn sample_by<G: Stream>(self, trigger: G) -> stream::SampleBy<Self, G> {
+        stream::SampleBy::new(self, trigger)
+    }
+
     // select
 
     /// The items of both streams as they come, which take turns: [`MergeTuple`](stream::MergeTuple).
@@ -160,6 +191,11 @@ pub trait StreamLayerExt: Stream + Sized {
 
     // throttle
 
+    /// Keeps a least distance in time between items: [`ThrottleLayer`](stream::ThrottleLayer).
+    fn throttle(self, distance: Duration) -> stream::Throttle<Self> {
+        self.layer(stream::ThrottleLayer::new(distance))
+    }
+
     // through
 
     /// Sends each item to a service: [`Through`](crate::through::Through), then
@@ -193,6 +229,25 @@ pub trait StreamLayerExt: Stream + Sized {
     }
 
     // window
+
+    /// Windows of `size` items: [`WindowLayer`](stream::WindowLayer).
+    fn window(self, size: NonZeroUsize) -> stream::Window<Self> {
+        self.layer(stream::WindowLayer::new(size))
+    }
+
+    /// Windows of `size` items, a new one every `step` items:
+    /// [`SlidingWindowLayer`](stream::SlidingWindowLayer).
+    fn sliding_window(self, size: NonZeroUsize, step: NonZeroUsize) -> stream::SlidingWindow<Self>
+    where
+        Self::Item: Clone,
+    {
+        self.layer(stream::SlidingWindowLayer::new(size, step))
+    }
+
+    /// Windows of the items of `size` of time each: [`TimeWindowLayer`](stream::TimeWindowLayer).
+    fn time_window(self, size: Duration) -> stream::TimeWindow<Self> {
+        self.layer(stream::TimeWindowLayer::new(size))
+    }
 }
 
 impl<S: Stream> StreamLayerExt for S {}
@@ -208,7 +263,30 @@ pub trait SinkLayerExt<Item>: Sink<Item> + Sized {
 
     // batch
 
+    /// Collects items for a sink of batches, at most `count` in one: [`BatchLayer`](sink::BatchLayer).
+    ///
+    /// ```
+    /// use std::num::NonZeroUsize;
+    /// use futures::{SinkExt, channel::mpsc};
+    /// use ziggurat_patterns::{SinkLayerExt, sink};
+    ///
+    /// let (sender, _receiver) = mpsc::unbounded::<Vec<u8>>();
+    /// let sink: sink::Batch<_, u8> = SinkLayerExt::batched(sender, NonZeroUsize::MIN);
+    /// # let _ = sink;
+    /// ```
+    fn batched<Part>(self, count: NonZeroUsize) -> sink::Batch<Self, Part>
+    where
+        Self: Sink<Vec<Part>>,
+    {
+        SinkLayerExt::<Item>::layer(self, sink::BatchLayer::count(count))
+    }
+
     // buffer
+
+    /// Queues items before this sink: [`BufferLayer`](sink::BufferLayer).
+    fn queued<P: Policy>(self, capacity: NonZeroUsize, policy: P) -> sink::Buffer<Self, Item> {
+        self.layer(sink::BufferLayer::new(capacity, policy))
+    }
 
     // instrument
 
@@ -258,6 +336,11 @@ pub trait ServiceLayerExt<Request>: tower_service::Service<Request> + Sized {
     }
 
     // buffer
+
+    /// Makes a handle to this service, and its worker: [`Buffer::pair`](service::Buffer::pair).
+    fn buffered(self, bound: NonZeroUsize) -> service::BufferPair<Self, Request> {
+        service::Buffer::pair(self, bound)
+    }
 
     // circuit_breaker
 

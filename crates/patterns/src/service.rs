@@ -5,6 +5,7 @@
 // broadcast
 
 // buffer
+pub use crate::buffer::service::{Buffer, BufferFuture, BufferPair, Worker};
 
 // circuit_breaker
 

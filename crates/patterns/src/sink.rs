@@ -1,10 +1,12 @@
 //! Layers over sinks, and the sinks that they make.
 
 // batch
+pub use crate::batch::sink::{Batch, BatchLayer};
 
 // broadcast
 
 // buffer
+pub use crate::buffer::sink::{Buffer, BufferLayer};
 
 // circuit_breaker
 

@@ -1,17 +1,20 @@
 //! Layers over streams, and the streams that they make.
 
 // batch
+pub use crate::batch::stream::{Batch, BatchLayer, TryBatch, TryBatchLayer};
 
 // broadcast
 pub use crate::broadcast::{Broadcast, Subscriber};
 
 // buffer
+pub use crate::buffer::stream::{Buffer, BufferLayer};
 
 // circuit_breaker
 
 // concurrency
 
 // debounce
+pub use crate::debounce::stream::{Debounce, DebounceLayer};
 
 // dedupe
 pub use crate::dedupe::stream::{Dedupe, DedupeLayer};
@@ -35,6 +38,7 @@ pub use crate::rate_limit::stream::{RateLimit, RateLimitLayer, TryRateLimit, Try
 // retry
 
 // sample
+pub use crate::sample::stream::{Sample, SampleBy, SampleByLayer, SampleLayer};
 
 // select
 pub use crate::select::{
@@ -48,6 +52,7 @@ pub use crate::select::{
 pub use crate::shutdown::stream::{Abort, AbortLayer, Shutdown, ShutdownLayer};
 
 // throttle
+pub use crate::throttle::stream::{Throttle, ThrottleLayer};
 
 // through
 pub use crate::through::{Ordered, ThroughLayer, Unordered};
@@ -56,3 +61,7 @@ pub use crate::through::{Ordered, ThroughLayer, Unordered};
 pub use crate::timeout::stream::{Timeout, TimeoutLayer};
 
 // window
+pub use crate::window::stream::{
+    SessionWindow, SessionWindowLayer, SlidingTimeWindow, SlidingTimeWindowLayer, SlidingWindow,
+    SlidingWindowLayer, TimeWindow, TimeWindowLayer, Window, WindowLayer,
+};
