@@ -6,11 +6,14 @@ use std::time::Duration;
 use futures_core::{Stream, TryStream};
 use futures_sink::Sink;
 use tower_layer::Layer;
+use ziggurat_core::time::Timer;
 
 use crate::buffer::Policy;
+use crate::circuit_breaker::{CircuitBreaker, EveryError};
 use crate::dedupe::{ByKey, Consecutive};
 use crate::instrument::Meter;
 use crate::rate_limit::Quota;
+use crate::retry::{AnyError, MakeBackoff};
 use crate::shutdown::Signal;
 use crate::through::{FallibleService, Through};
 use crate::{service, sink, stream};
@@ -25,8 +28,6 @@ pub trait StreamLayerExt: Stream + Sized {
         layer.layer(self)
     }
 
-    // batch
-
     /// Collects items, at most `count` in a batch: [`BatchLayer`](stream::BatchLayer).
     fn batch(self, count: NonZeroUsize) -> stream::Batch<Self> {
         self.layer(stream::BatchLayer::count(count))
@@ -36,8 +37,6 @@ pub trait StreamLayerExt: Stream + Sized {
     fn chunks_timeout(self, count: NonZeroUsize, limit: Duration) -> stream::Batch<Self> {
         self.layer(stream::BatchLayer::count(count).with_time(limit))
     }
-
-    // broadcast
 
     /// For several consumers, which [subscribe](stream::Broadcast::subscribe); the slowest bounds them all.
     fn broadcast(self, capacity: NonZeroUsize) -> stream::Broadcast<Self> {
@@ -49,25 +48,15 @@ pub trait StreamLayerExt: Stream + Sized {
         crate::broadcast::tee(self, capacity)
     }
 
-    // buffer
-
     /// Reads ahead, with a policy for when the buffer is full: [`BufferLayer`](stream::BufferLayer).
     fn buffer<P: Policy>(self, capacity: NonZeroUsize, policy: P) -> stream::Buffer<Self, P> {
         self.layer(stream::BufferLayer::new(capacity, policy))
     }
 
-    // circuit_breaker
-
-    // concurrency
-
-    // debounce
-
     /// Passes on the last item of each burst: [`DebounceLayer`](stream::DebounceLayer).
     fn debounce(self, quiet: Duration) -> stream::Debounce<Self> {
         self.layer(stream::DebounceLayer::new(quiet))
     }
-
-    // dedupe
 
     /// Leaves out what equals the item before it:
     /// [`DedupeLayer::consecutive`](stream::DedupeLayer::consecutive).
@@ -86,8 +75,6 @@ pub trait StreamLayerExt: Stream + Sized {
     {
         self.layer(stream::DedupeLayer::consecutive().by_key(key))
     }
-
-    // group_by
 
     /// Takes it apart by a key: [`GroupByLayer`](stream::GroupByLayer), with its defaults.
     fn group_by<K, F>(
@@ -114,18 +101,10 @@ pub trait StreamLayerExt: Stream + Sized {
         crate::group_by::partition(self, predicate, capacity)
     }
 
-    // hedge
-
-    // instrument
-
     /// Counts what passes into `meter`: [`InstrumentLayer`](stream::InstrumentLayer).
     fn metered(self, meter: &Meter) -> stream::Instrument<Self> {
         self.layer(stream::InstrumentLayer::new("stream").with_meter(meter))
     }
-
-    // load_shed
-
-    // map_err
 
     /// Makes errors into `E`, as `?` would: [`MapErrInto`](stream::MapErrInto).
     fn map_err_into<E>(self) -> stream::MapErrInto<Self, E>
@@ -135,16 +114,10 @@ pub trait StreamLayerExt: Stream + Sized {
         stream::MapErrInto::new(self)
     }
 
-    // rate_limit
-
     /// Slows this stream down to a quota: [`RateLimitLayer`](stream::RateLimitLayer).
     fn rate_limit(self, quota: Quota) -> stream::RateLimit<Self> {
         self.layer(stream::RateLimitLayer::new(quota))
     }
-
-    // retry
-
-    // sample
 
     /// Passes on the latest item of each period: [`SampleLayer`](stream::SampleLayer).
     fn sample(self, period: Duration) -> stream::Sample<Self> {
@@ -155,8 +128,6 @@ pub trait StreamLayerExt: Stream + Sized {
     fn sample_by<G: Stream>(self, trigger: G) -> stream::SampleBy<Self, G> {
         stream::SampleBy::new(self, trigger)
     }
-
-    // select
 
     /// The items of both streams as they come, which take turns: [`MergeTuple`](stream::MergeTuple).
     fn merge_with<S>(self, other: S) -> stream::Merge2<Self, S>
@@ -174,8 +145,6 @@ pub trait StreamLayerExt: Stream + Sized {
         stream::Switch::new(self)
     }
 
-    // shutdown
-
     /// Ends this stream when the shutdown begins: [`ShutdownLayer`](stream::ShutdownLayer).
     fn until_shutdown(self, signal: Signal) -> stream::Shutdown<Self> {
         self.layer(stream::ShutdownLayer::new(signal))
@@ -189,14 +158,10 @@ pub trait StreamLayerExt: Stream + Sized {
         self.layer(stream::AbortLayer::new(signal))
     }
 
-    // throttle
-
     /// Keeps a least distance in time between items: [`ThrottleLayer`](stream::ThrottleLayer).
     fn throttle(self, distance: Duration) -> stream::Throttle<Self> {
         self.layer(stream::ThrottleLayer::new(distance))
     }
-
-    // through
 
     /// Sends each item to a service: [`Through`](crate::through::Through), then
     /// [`ordered`](crate::through::Through::ordered) or [`unordered`](crate::through::Through::unordered).
@@ -218,8 +183,6 @@ pub trait StreamLayerExt: Stream + Sized {
         Through::new(self, FallibleService::new(service))
     }
 
-    // timeout
-
     /// Limits how long we wait for each item: [`TimeoutLayer::idle`](stream::TimeoutLayer::idle).
     fn timeout(self, limit: Duration) -> stream::Timeout<Self>
     where
@@ -227,8 +190,6 @@ pub trait StreamLayerExt: Stream + Sized {
     {
         self.layer(stream::TimeoutLayer::idle(limit))
     }
-
-    // window
 
     /// Windows of `size` items: [`WindowLayer`](stream::WindowLayer).
     fn window(self, size: NonZeroUsize) -> stream::Window<Self> {
@@ -261,8 +222,6 @@ pub trait SinkLayerExt<Item>: Sink<Item> + Sized {
         layer.layer(self)
     }
 
-    // batch
-
     /// Collects items for a sink of batches, at most `count` in one: [`BatchLayer`](sink::BatchLayer).
     ///
     /// ```
@@ -281,42 +240,30 @@ pub trait SinkLayerExt<Item>: Sink<Item> + Sized {
         SinkLayerExt::<Item>::layer(self, sink::BatchLayer::count(count))
     }
 
-    // buffer
-
     /// Queues items before this sink: [`BufferLayer`](sink::BufferLayer).
     fn queued<P: Policy>(self, capacity: NonZeroUsize, policy: P) -> sink::Buffer<Self, Item> {
         self.layer(sink::BufferLayer::new(capacity, policy))
     }
-
-    // instrument
 
     /// Counts what passes into `meter`: [`InstrumentLayer`](sink::InstrumentLayer).
     fn metered(self, meter: &Meter) -> sink::Instrument<Self> {
         self.layer(sink::InstrumentLayer::new("sink").with_meter(meter))
     }
 
-    // rate_limit
-
     /// Slows this sink down to a quota: [`RateLimitLayer`](sink::RateLimitLayer).
     fn rate_limit(self, quota: Quota) -> sink::RateLimit<Self> {
         self.layer(sink::RateLimitLayer::new(quota))
     }
-
-    // load_shed
 
     /// Hands items back when this sink is not ready: [`LoadShedLayer`](sink::LoadShedLayer).
     fn load_shed(self) -> sink::LoadShed<Self> {
         self.layer(sink::LoadShedLayer::new())
     }
 
-    // shutdown
-
     /// Refuses items when the shutdown has begun: [`ShutdownLayer`](sink::ShutdownLayer).
     fn until_shutdown(self, signal: Signal) -> sink::Shutdown<Self> {
         self.layer(sink::ShutdownLayer::new(signal))
     }
-
-    // timeout
 
     /// Limits how long each wait takes: [`TimeoutLayer`](sink::TimeoutLayer).
     fn timeout(self, limit: Duration) -> sink::Timeout<Self> {
@@ -335,16 +282,19 @@ pub trait ServiceLayerExt<Request>: tower_service::Service<Request> + Sized {
         layer.layer(self)
     }
 
-    // buffer
-
     /// Makes a handle to this service, and its worker: [`Buffer::pair`](service::Buffer::pair).
     fn buffered(self, bound: NonZeroUsize) -> service::BufferPair<Self, Request> {
         service::Buffer::pair(self, bound)
     }
 
-    // circuit_breaker
-
-    // concurrency
+    /// Leaves the service alone while a breaker is open:
+    /// [`CircuitBreakerLayer`](service::CircuitBreakerLayer).
+    fn circuit_breaker<T: Timer>(
+        self,
+        breaker: CircuitBreaker<T>,
+    ) -> service::CircuitBreaker<Self, EveryError, T> {
+        self.layer(service::CircuitBreakerLayer::new(breaker))
+    }
 
     /// Limits how many calls go on at a time: [`ConcurrencyLimitLayer`](service::ConcurrencyLimitLayer).
     fn concurrency_limit(self, max: usize) -> service::ConcurrencyLimit<Self> {
@@ -356,16 +306,15 @@ pub trait ServiceLayerExt<Request>: tower_service::Service<Request> + Sized {
         self.layer(service::BulkheadLayer::new(max_calls, max_waiting))
     }
 
-    // hedge
-
-    // instrument
+    /// Makes a call a second time when it takes long: [`HedgeLayer`](service::HedgeLayer).
+    fn hedge(self, delay: Duration) -> service::Hedge<Self> {
+        self.layer(service::HedgeLayer::new(delay))
+    }
 
     /// Counts the calls into `meter`: [`InstrumentLayer`](service::InstrumentLayer).
     fn metered(self, meter: &Meter) -> service::Instrument<Self> {
         self.layer(service::InstrumentLayer::new("service").with_meter(meter))
     }
-
-    // map_err
 
     /// Makes errors into `E`, as `?` would: [`MapErrIntoLayer`](service::MapErrIntoLayer).
     fn map_err_into<E>(self) -> service::MapErrInto<Self, E>
@@ -375,34 +324,25 @@ pub trait ServiceLayerExt<Request>: tower_service::Service<Request> + Sized {
         self.layer(service::MapErrIntoLayer::new())
     }
 
-    // load_shed
-
     /// Fails calls when this service is not ready: [`LoadShedLayer`](service::LoadShedLayer).
     fn load_shed(self) -> service::LoadShed<Self> {
         self.layer(service::LoadShedLayer::new())
     }
-
-    // rate_limit
 
     /// Admits calls by a quota: [`RateLimitLayer`](service::RateLimitLayer).
     fn rate_limit(self, quota: Quota) -> service::RateLimit<Self> {
         self.layer(service::RateLimitLayer::new(quota))
     }
 
-    // retry
-
-    // select
-
-    // shutdown
+    /// Makes failed calls again: [`RetryLayer`](service::RetryLayer).
+    fn retry<B: MakeBackoff + Clone>(self, backoff: B) -> service::Retry<Self, AnyError, B> {
+        self.layer(service::RetryLayer::new(backoff))
+    }
 
     /// Refuses calls when the shutdown has begun: [`ShutdownLayer`](service::ShutdownLayer).
     fn until_shutdown(self, signal: Signal) -> service::Shutdown<Self> {
         self.layer(service::ShutdownLayer::new(signal))
     }
-
-    // through
-
-    // timeout
 
     /// Limits how long each call takes: [`TimeoutLayer`](service::TimeoutLayer).
     fn timeout(self, limit: Duration) -> service::Timeout<Self> {

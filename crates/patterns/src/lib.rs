@@ -46,8 +46,10 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 #[doc(hidden)]
 pub mod model {
     //! What the model checks in `tests/loom.rs` reach into.
+    pub use crate::circuit_breaker::Core;
     pub use crate::concurrency::permits::Permits;
     pub use crate::rate_limit::bucket::{Bucket, Turn};
+    pub use crate::retry::Tokens;
     pub use crate::shutdown::state::{State, Watch};
     pub use crate::wake_set::Shared;
 }

@@ -12,7 +12,7 @@ use futures_core::{FusedStream, Stream};
 use super::policy::{Backpressure, LagPolicy, OnFull};
 use super::ring::{Ring, Take};
 use super::wait_list::WaitList;
-use crate::sync::{Mutex, MutexGuard};
+use crate::sync::{Mutex, MutexGuard, lock};
 
 /// Two streams of the items of one. The slower one holds the other up when it is `capacity` items
 /// behind.
@@ -56,7 +56,7 @@ struct State<St: Stream> {
 
 impl<St: Stream> Core<St> {
     fn state(&self) -> MutexGuard<'_, State<St>> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 }
 

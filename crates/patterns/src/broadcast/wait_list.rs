@@ -1,9 +1,9 @@
 //! The wakers of those who wait for a shared source, and the waker that the source is given.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::task::{Wake, Waker};
 
-use crate::sync::{Mutex, MutexGuard};
+use crate::sync::{Mutex, MutexGuard, lock};
 
 /// Who waits, by number. It is the source's waker too: a wake of the source wakes all of them, and the
 /// first to be polled polls the source. So none depends on another one being polled.
@@ -27,7 +27,7 @@ struct Inner {
 
 impl WaitList {
     fn inner(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.inner)
     }
 
     /// Leaves the waker of one of them.

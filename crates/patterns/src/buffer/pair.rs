@@ -5,7 +5,7 @@ use std::fmt;
 use std::future::Future;
 use std::num::NonZeroUsize;
 use std::pin::Pin;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use futures_core::{FusedStream, Stream};
@@ -13,7 +13,7 @@ use pin_project_lite::pin_project;
 
 use super::queue::Queue;
 use super::{Overflow, POLLS, Policy};
-use crate::sync::{Mutex, MutexGuard};
+use crate::sync::{Mutex, MutexGuard, lock};
 
 /// Puts a buffer behind `source`, so that it runs in a task of its own: the [`Driver`] polls it, and the
 /// [`Receiver`] gets the items.
@@ -71,7 +71,7 @@ struct State<T> {
 
 impl<T> Shared<T> {
     fn state(&self) -> MutexGuard<'_, State<T>> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 
     /// Takes what `change` takes out of the state, and wakes it.

@@ -3,11 +3,10 @@
 use std::collections::VecDeque;
 use std::mem;
 use std::num::NonZeroUsize;
-use std::sync::PoisonError;
 use std::task::{Context, Poll, Waker};
 
 use super::ServiceError;
-use crate::sync::{Mutex, MutexGuard};
+use crate::sync::{Mutex, MutexGuard, lock};
 
 /// The state behind one lock. Nothing that is not ours runs while it is held: wakers, requests and
 /// responses are taken out first, and woken or dropped after it.
@@ -142,7 +141,7 @@ impl<Request, F, E> Requests<Request, F, E> {
     }
 
     fn state(&self) -> MutexGuard<'_, State<Request, F, E>> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 
     // What handles do.

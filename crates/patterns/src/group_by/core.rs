@@ -12,7 +12,7 @@ use super::GroupError;
 use super::policy::Config;
 use super::state::{GROUPS, Routed, State, Status};
 use crate::broadcast::WaitList;
-use crate::sync::{Mutex, MutexGuard};
+use crate::sync::{Mutex, MutexGuard, lock};
 
 /// What the stream of groups and the groups share.
 pub(super) struct Core<St: Stream, K, F> {
@@ -91,7 +91,7 @@ impl<St: Stream, K, F> Core<St, K, F> {
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, Shared<St, K, F>> {
-        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.shared)
     }
 
     pub(super) fn into_shared(self) -> Shared<St, K, F> {

@@ -5,12 +5,13 @@ use std::collections::HashMap;
 use std::collections::hash_map::RandomState;
 use std::fmt;
 use std::hash::{BuildHasher, BuildHasherDefault, Hash, Hasher};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use ziggurat_core::time::{DefaultTimer, Timer};
 
 use super::bucket::Bucket;
 use super::{Acquire, Quota, RateLimiter, Rejected};
+use crate::sync::{Mutex, lock};
 
 /// Locks that keys are spread over. A power of two.
 const SHARDS: usize = 16;
@@ -269,11 +270,6 @@ impl<K: Hash + Eq> Shard<K> {
             self.keys.shrink_to(self.sweep_at);
         }
     }
-}
-
-/// A key's `Hash` or `Eq` may have panicked; the map is whole nevertheless.
-fn lock<K>(shard: &Mutex<Shard<K>>) -> MutexGuard<'_, Shard<K>> {
-    shard.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl<K, T: Clone> Clone for KeyedRateLimiter<K, T> {

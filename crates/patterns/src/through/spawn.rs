@@ -3,12 +3,14 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use pin_project_lite::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
+
+use crate::sync::{Mutex, MutexGuard, lock};
 
 /// What starts tasks. Every `Fn(SpawnTask<F>)` is one: `|task| { tokio::spawn(task); }`.
 pub trait Spawn<F> {
@@ -154,7 +156,7 @@ impl<T> Default for State<T> {
 
 impl<T> Link<T> {
     fn state(&self) -> MutexGuard<'_, State<T>> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 }
 
