@@ -90,8 +90,8 @@ where
 ///     let more = (offset < 4).then(|| [Ok(offset), Err(io::Error::other("reset"))]);
 ///     stream::iter(more.into_iter().flatten())
 /// };
-/// let items = resume_from(0, from, |item| item +
-/// 1).backoff(Backoff::fibonacci(Duration::from_millis(1)));
+/// let items = resume_from(0, from, |item| item + 1)
+///     .backoff(Backoff::fibonacci(Duration::from_millis(1)));
 /// assert_eq!(items.try_collect::<Vec<_>>().await.unwrap(), [0, 1, 2, 3]);
 /// # });
 /// ```
