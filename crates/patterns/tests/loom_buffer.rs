@@ -5,6 +5,7 @@ use std::future::Future;
 use std::num::NonZeroUsize;
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 
 use futures::future::{Ready, ready};
@@ -15,13 +16,22 @@ use tower::{ServiceExt, service_fn};
 use ziggurat_patterns::buffer::{Overflow, pair};
 use ziggurat_patterns::service::Buffer;
 
-fn model(f: impl Fn() + Send + Sync + 'static) {
+/// Runs a model and prints how many executions were explored: with three preemptions unless
+/// `LOOM_MAX_PREEMPTIONS` says otherwise.
+fn model(name: &str, f: impl Fn() + Send + Sync + 'static) {
+    let executions = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&executions);
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = builder.preemption_bound.or(Some(3));
-    builder.check(f);
+    builder.check(move || {
+        counter.fetch_add(1, Ordering::Relaxed);
+        f();
+    });
+    println!("loom: {name}: {} executions", executions.load(Ordering::Relaxed));
 }
 
-/// A task that sleeps until it is woken, on what loom can follow.
+/// A task that sleeps until it is woken, on what loom can follow. It never polls without a wake, so that a
+/// lost one is a deadlock.
 struct Task {
     woken: Mutex<bool>,
     wakes: Condvar,
@@ -38,14 +48,9 @@ fn block_on<F: Future>(future: F) -> F::Output {
     let mut future = pin!(future);
     let task = Arc::new(Task { woken: Mutex::new(false), wakes: Condvar::new() });
     let waker = Waker::from(Arc::clone(&task));
-    // Once it polls without having been woken.
-    let mut spurious = true;
     loop {
         if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
             return output;
-        }
-        if std::mem::take(&mut spurious) {
-            continue;
         }
         let mut woken = task.woken.lock().unwrap();
         while !std::mem::take(&mut *woken) {
@@ -60,7 +65,7 @@ fn n(n: usize) -> NonZeroUsize {
 
 #[test]
 fn all_items_arrive() {
-    model(|| {
+    model("all items arrive", || {
         let (driver, receiver) = pair(stream::iter(0..3), n(1), Overflow::Backpressure);
         let thread = thread::spawn(|| block_on(driver));
         assert_eq!(block_on(receiver.collect::<Vec<_>>()), [0, 1, 2]);
@@ -70,7 +75,7 @@ fn all_items_arrive() {
 
 #[test]
 fn what_the_receiver_leaves_goes_back() {
-    model(|| {
+    model("what the receiver leaves goes back", || {
         let source = stream::iter(0..2).chain(stream::pending());
         let (driver, mut receiver) = pair(source, n(2), Overflow::Backpressure);
         let thread = thread::spawn(|| Vec::from(block_on(driver)));
@@ -83,7 +88,7 @@ fn what_the_receiver_leaves_goes_back() {
 
 #[test]
 fn the_end_of_the_driver_is_seen() {
-    model(|| {
+    model("the end of the driver is seen", || {
         let (driver, receiver) = pair(stream::pending::<u32>(), n(1), Overflow::Backpressure);
         let thread = thread::spawn(|| drop(driver));
         assert!(block_on(receiver.collect::<Vec<_>>()).is_empty());
@@ -99,7 +104,7 @@ type Answer = Ready<Result<u32, std::io::Error>>;
 
 #[test]
 fn each_call_is_answered() {
-    model(|| {
+    model("each call is answered", || {
         let (service, worker) = Buffer::pair(echo(), n(1));
         let other = service.clone();
         let worker = thread::spawn(|| block_on(worker));
@@ -112,7 +117,7 @@ fn each_call_is_answered() {
 
 #[test]
 fn a_cancelled_call_and_the_worker_agree() {
-    model(|| {
+    model("a cancelled call and the worker agree", || {
         let (service, worker) = Buffer::pair(echo(), n(1));
         let worker = thread::spawn(|| block_on(worker));
         drop(service.oneshot(1).now_or_never());
@@ -122,7 +127,7 @@ fn a_cancelled_call_and_the_worker_agree() {
 
 #[test]
 fn the_end_of_the_worker_is_seen() {
-    model(|| {
+    model("the end of the worker is seen", || {
         let (service, worker) = Buffer::pair(echo(), n(1));
         let worker = thread::spawn(|| drop(worker));
         assert!(block_on(service.oneshot(1)).unwrap_err().is_closed());
