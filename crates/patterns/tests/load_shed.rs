@@ -5,8 +5,7 @@ use std::task::{Context, Waker};
 use futures::SinkExt;
 use tower::ServiceExt;
 use ziggurat_patterns::load_shed::LoadShedError;
-use ziggurat_patterns::testing::laws::{self, Fault};
-use ziggurat_patterns::testing::{MockService, MockSink, Reply};
+use ziggurat_patterns::testing::{Fault, MockService, MockSink, Reply, laws};
 use ziggurat_patterns::time::TestClock;
 use ziggurat_patterns::{Layer, Service, service, sink};
 
@@ -91,41 +90,13 @@ fn a_sink_hands_items_back() {
 }
 
 #[test]
-fn the_layers_keep_the_laws() {
-    // The scenes of the harness that make callers wait are refused here, so what is checked is the
-    // rest: a sink that is always ready, in the scene where it is.
-    let clock = TestClock::new();
-    let service = layer().layer(MockService::<u32, u32, Fault>::echo(&clock));
-    assert_eq!(clock.armed(), 0);
-    drop(service);
-    laws::service("load shed", |inner, _| layer().layer(Patient { inner }))
+fn laws_of_the_service() {
+    laws::service("load shed", |inner, _| layer().layer(inner))
         .faults(|error| match error {
             LoadShedError::Inner(fault) => Some(*fault),
             _ => None,
         })
+        .refuses()
         .clones()
         .check();
-}
-
-/// Waits in its calls and not in `poll_ready`, so that the harness never finds the layer overloaded.
-#[derive(Clone)]
-struct Patient<S> {
-    inner: S,
-}
-
-impl<S, R> Service<R> for Patient<S>
-where
-    S: Service<R> + Clone,
-{
-    type Response = S::Response;
-    type Error = S::Error;
-    type Future = tower::util::Oneshot<S, R>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> std::task::Poll<Result<(), S::Error>> {
-        std::task::Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, request: R) -> Self::Future {
-        self.inner.clone().oneshot(request)
-    }
 }
