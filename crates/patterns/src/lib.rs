@@ -45,7 +45,7 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 #[cfg(ziggurat_loom)]
 #[doc(hidden)]
 pub mod model {
-    //! What the model checks in `tests/loom.rs` reach into.
+    //! What the model checks in `tests/loom` reach into.
     pub use crate::circuit_breaker::Core;
     pub use crate::concurrency::permits::Permits;
     pub use crate::rate_limit::bucket::{Bucket, Turn};

@@ -1,25 +1,11 @@
-//! Model checks of what this crate does with atomics. They run with `RUSTFLAGS="--cfg ziggurat_loom"`.
-#![cfg(ziggurat_loom)]
+//! Model checks of who was woken: no wake is lost.
 
 use std::sync::Arc as StdArc;
-use std::sync::atomic::{AtomicUsize as StdAtomicUsize, Ordering as StdOrdering};
 
 use loom::thread;
 use ziggurat_patterns::model::Shared;
 
-/// Runs a model and prints how many executions were explored. Bounded, because the full number of
-/// interleavings is in the millions: so many preemptions unless `LOOM_MAX_PREEMPTIONS` says otherwise.
-fn model(name: &str, preemptions: usize, f: impl Fn() + Sync + Send + 'static) {
-    static EXECUTIONS: StdAtomicUsize = StdAtomicUsize::new(0);
-    EXECUTIONS.store(0, StdOrdering::Relaxed);
-    let mut builder = loom::model::Builder::new();
-    builder.preemption_bound = builder.preemption_bound.or(Some(preemptions));
-    builder.check(move || {
-        EXECUTIONS.fetch_add(1, StdOrdering::Relaxed);
-        f();
-    });
-    println!("loom: {name}: {} executions", EXECUTIONS.load(StdOrdering::Relaxed));
-}
+use super::model;
 
 /// A task that takes bits until it has seen each of `children` once, sleeping in between as a combinator
 /// would: it leaves its waker, looks once more, and waits.
@@ -40,7 +26,6 @@ fn take_all(shared: StdArc<Shared>, children: &[usize]) {
     }));
 }
 
-/// One test, so that the models' counts are not mixed by parallel runs.
 #[test]
 fn wake_set_models() {
     // With the children that are woken, each on a thread, and the number of words to a group as a shift.

@@ -1,36 +1,20 @@
-//! Model checks of the count and the signal of a shutdown. They run with `RUSTFLAGS="--cfg
-//! ziggurat_loom"`.
-#![cfg(ziggurat_loom)]
+//! Model checks of the count and the signal of a shutdown.
 
 use std::future::poll_fn;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize as StdAtomicUsize, Ordering as StdOrdering};
 use std::task::Poll;
 
 use loom::future::block_on;
 use loom::thread;
 use ziggurat_patterns::model::{State, Watch};
 
-/// Runs a model and prints how many executions were explored. Bounded, because the full number of
-/// interleavings is in the millions: two preemptions unless `LOOM_MAX_PREEMPTIONS` says otherwise.
-fn model(name: &str, f: impl Fn() + Sync + Send + 'static) {
-    static EXECUTIONS: StdAtomicUsize = StdAtomicUsize::new(0);
-    EXECUTIONS.store(0, StdOrdering::Relaxed);
-    let mut builder = loom::model::Builder::new();
-    builder.preemption_bound = builder.preemption_bound.or(Some(2));
-    builder.check(move || {
-        EXECUTIONS.fetch_add(1, StdOrdering::Relaxed);
-        f();
-    });
-    println!("loom: {name}: {} executions", EXECUTIONS.load(StdOrdering::Relaxed));
-}
+use super::model;
 
-/// One test, so that the models' counts are not mixed by parallel runs.
 #[test]
 fn shutdown_models() {
     const BEGIN: u64 = 1;
     const DRAINED: u64 = 4;
-    model("the last one wakes the drain", || {
+    model("the last one wakes the drain", 2, || {
         let state = Arc::new(State::new());
         let threads: Vec<_> = (0..2)
             .map(|_| {
@@ -58,7 +42,7 @@ fn shutdown_models() {
         assert!(state.enter().is_err());
         threads.into_iter().for_each(|thread| thread.join().unwrap());
     });
-    model("the beginning wakes who waits for it", || {
+    model("the beginning wakes who waits for it", 2, || {
         let state = Arc::new(State::new());
         let beginner = thread::spawn({
             let state = state.clone();

@@ -1,11 +1,7 @@
 //! Model checks of a source that several consumers poll in turn: no wake is lost, whoever goes away.
-//! They run with `RUSTFLAGS="--cfg ziggurat_loom"`.
-#![cfg(ziggurat_loom)]
 
 use std::num::NonZeroUsize;
 use std::pin::Pin;
-use std::sync::Arc as StdArc;
-use std::sync::atomic::{AtomicUsize as StdAtomicUsize, Ordering as StdOrdering};
 use std::task::{Context, Poll, Waker};
 
 use futures_core::Stream;
@@ -14,19 +10,7 @@ use loom::sync::{Arc, Mutex};
 use loom::thread;
 use ziggurat_patterns::StreamLayerExt;
 
-/// Runs a model and prints how many executions were explored. Bounded to two preemptions unless
-/// `LOOM_MAX_PREEMPTIONS` says otherwise: locks make for many places to switch at.
-fn model(name: &str, f: impl Fn() + Sync + Send + 'static) {
-    let executions = StdArc::new(StdAtomicUsize::new(0));
-    let count = executions.clone();
-    let mut builder = loom::model::Builder::new();
-    builder.preemption_bound = builder.preemption_bound.or(Some(2));
-    builder.check(move || {
-        count.fetch_add(1, StdOrdering::Relaxed);
-        f();
-    });
-    println!("loom: {name}: {} executions", executions.load(StdOrdering::Relaxed));
-}
+use super::model;
 
 /// One item, which another thread brings.
 #[derive(Clone, Default)]
@@ -81,16 +65,16 @@ fn look<S: Stream + Unpin>(mut stream: S) -> S {
 #[test]
 fn broadcast_models() {
     let room = NonZeroUsize::MIN;
-    model("both consumers get the item", move || {
+    model("both consumers get the item", 2, move || {
         let channel = Channel::default();
         let (mut left, mut right) = channel.clone().tee(room);
         let sender = thread::spawn(move || channel.send());
         let other = thread::spawn(move || assert_eq!(next(&mut right), Some(7)));
         assert_eq!(next(&mut left), Some(7));
         sender.join().unwrap();
-        other.join().unwrap();
+        drop(other.join().unwrap());
     });
-    model("one goes away while the other waits", move || {
+    model("one goes away while the other waits", 2, move || {
         let channel = Channel::default();
         let (mut left, right) = channel.clone().tee(room);
         let sender = thread::spawn(move || channel.send());
@@ -98,23 +82,23 @@ fn broadcast_models() {
         assert_eq!(next(&mut left), Some(7));
         assert_eq!(next(&mut left), None);
         sender.join().unwrap();
-        other.join().unwrap();
+        drop(other.join().unwrap());
     });
-    model("one looks elsewhere while the other waits", move || {
+    model("one looks elsewhere while the other waits", 2, move || {
         let channel = Channel::default();
         let (mut left, right) = channel.clone().tee(room);
         let sender = thread::spawn(move || channel.send());
         let other = thread::spawn(move || look(right));
         assert_eq!(next(&mut left), Some(7));
         sender.join().unwrap();
-        other.join().unwrap();
+        drop(other.join().unwrap());
     });
 }
 
 #[test]
 fn partition_models() {
     let room = NonZeroUsize::MIN;
-    model("the other half finds the item", move || {
+    model("the other half finds the item", 2, move || {
         let channel = Channel::default();
         let (mut sevens, others) = channel.clone().partition(|item| *item == 7, room);
         let sender = thread::spawn(move || channel.send());
@@ -122,15 +106,15 @@ fn partition_models() {
         assert_eq!(next(&mut sevens), Some(7));
         assert_eq!(next(&mut sevens), None);
         sender.join().unwrap();
-        other.join().unwrap();
+        drop(other.join().unwrap());
     });
-    model("the other half looks elsewhere", move || {
+    model("the other half looks elsewhere", 2, move || {
         let channel = Channel::default();
         let (mut sevens, others) = channel.clone().partition(|item| *item == 7, room);
         let sender = thread::spawn(move || channel.send());
         let other = thread::spawn(move || look(others));
         assert_eq!(next(&mut sevens), Some(7));
         sender.join().unwrap();
-        other.join().unwrap();
+        drop(other.join().unwrap());
     });
 }

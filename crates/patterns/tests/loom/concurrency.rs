@@ -1,9 +1,7 @@
-//! Model checks of the semaphore's word and queue. They run with `RUSTFLAGS="--cfg ziggurat_loom"`.
-#![cfg(ziggurat_loom)]
+//! Model checks of the semaphore's word and queue.
 
 use std::future::poll_fn;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize as StdAtomicUsize, Ordering as StdOrdering};
 use std::task::{Poll, Waker};
 
 use loom::future::block_on;
@@ -11,19 +9,7 @@ use loom::sync::atomic::{AtomicUsize, Ordering};
 use loom::thread;
 use ziggurat_patterns::model::Permits;
 
-/// Runs a model and prints how many executions were explored. Bounded, because the full number of
-/// interleavings is in the millions: two preemptions unless `LOOM_MAX_PREEMPTIONS` says otherwise.
-fn model(name: &str, f: impl Fn() + Sync + Send + 'static) {
-    static EXECUTIONS: StdAtomicUsize = StdAtomicUsize::new(0);
-    EXECUTIONS.store(0, StdOrdering::Relaxed);
-    let mut builder = loom::model::Builder::new();
-    builder.preemption_bound = builder.preemption_bound.or(Some(2));
-    builder.check(move || {
-        EXECUTIONS.fetch_add(1, StdOrdering::Relaxed);
-        f();
-    });
-    println!("loom: {name}: {} executions", EXECUTIONS.load(StdOrdering::Relaxed));
-}
+use super::model;
 
 fn wait_for_permit(permits: &Permits) {
     let mut ticket = None;
@@ -35,10 +21,9 @@ fn wait_for_permit(permits: &Permits) {
     }));
 }
 
-/// One test, so that the models' counts are not mixed by parallel runs.
 #[test]
 fn semaphore_models() {
-    model("two share a permit", || {
+    model("two share a permit", 2, || {
         let permits = Arc::new(Permits::new(1));
         let inside = Arc::new(AtomicUsize::new(0));
         let work = |permits: &Permits, inside: &AtomicUsize| {
@@ -57,7 +42,7 @@ fn semaphore_models() {
         others.into_iter().for_each(|other| other.join().unwrap());
         assert_eq!(permits.available(), 1);
     });
-    model("who gives up passes his permit on", || {
+    model("who gives up passes his permit on", 2, || {
         let permits = Arc::new(Permits::new(1));
         permits.try_take(1).unwrap();
         let mut first = None;
@@ -79,7 +64,7 @@ fn semaphore_models() {
         permits.give(1);
         permits.try_take(1).unwrap();
     });
-    model("the limit shrinks while a permit comes back", || {
+    model("the limit shrinks while a permit comes back", 2, || {
         let permits = Arc::new(Permits::new(2));
         permits.try_take(2).unwrap();
         let giver = thread::spawn({

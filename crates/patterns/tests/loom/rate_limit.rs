@@ -1,10 +1,8 @@
-//! Model checks of the rate limit's word and queue. They run with `RUSTFLAGS="--cfg ziggurat_loom"`.
-#![cfg(ziggurat_loom)]
+//! Model checks of the rate limit's word and queue.
 
 use std::future::poll_fn;
 use std::num::NonZeroU32;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize as StdAtomicUsize, Ordering as StdOrdering};
 use std::task::{Poll, Waker};
 
 use loom::future::block_on;
@@ -13,19 +11,7 @@ use loom::thread;
 use ziggurat_patterns::model::{Bucket, Turn};
 use ziggurat_patterns::rate_limit::Quota;
 
-/// Runs a model and prints how many executions were explored. Bounded, because the full number of
-/// interleavings is in the millions: two preemptions unless `LOOM_MAX_PREEMPTIONS` says otherwise.
-fn model(name: &str, f: impl Fn() + Sync + Send + 'static) {
-    static EXECUTIONS: StdAtomicUsize = StdAtomicUsize::new(0);
-    EXECUTIONS.store(0, StdOrdering::Relaxed);
-    let mut builder = loom::model::Builder::new();
-    builder.preemption_bound = builder.preemption_bound.or(Some(2));
-    builder.check(move || {
-        EXECUTIONS.fetch_add(1, StdOrdering::Relaxed);
-        f();
-    });
-    println!("loom: {name}: {} executions", EXECUTIONS.load(StdOrdering::Relaxed));
-}
+use super::model;
 
 /// A second for a cell, and one cell at once.
 fn bucket() -> Arc<Bucket> {
@@ -52,10 +38,9 @@ fn wait_for_cells(bucket: &Bucket, cost: u64) {
     }));
 }
 
-/// One test, so that the models' counts are not mixed by parallel runs.
 #[test]
 fn rate_limit_models() {
-    model("a cell is given back while two wait for it", || {
+    model("a cell is given back while two wait for it", 2, || {
         let bucket = bucket();
         bucket.try_take(CELL, 0).unwrap();
         let inside = Arc::new(AtomicUsize::new(0));
@@ -75,7 +60,7 @@ fn rate_limit_models() {
         waiters.into_iter().for_each(|waiter| waiter.join().unwrap());
         bucket.try_take(CELL, 0).unwrap();
     });
-    model("two cells are given back at once to two who wait", || {
+    model("two cells are given back at once to two who wait", 2, || {
         let two = NonZeroU32::new(2).unwrap();
         let bucket = Arc::new(Bucket::new(Quota::per_second(two)));
         bucket.try_take(CELL, 0).unwrap();
@@ -88,7 +73,7 @@ fn rate_limit_models() {
         bucket.give_back(CELL, 0, 0);
         waiters.into_iter().for_each(|waiter| waiter.join().unwrap());
     });
-    model("the head is dropped while a cell comes", || {
+    model("the head is dropped while a cell comes", 2, || {
         let bucket = bucket();
         bucket.try_take(CELL, 0).unwrap();
         let mut head = None;

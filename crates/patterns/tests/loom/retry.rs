@@ -1,32 +1,15 @@
-//! Model checks of the retry budget and of the circuit breaker. They run with
-//! `RUSTFLAGS="--cfg ziggurat_loom"`.
-#![cfg(ziggurat_loom)]
-
-use std::sync::atomic::{AtomicUsize as StdAtomicUsize, Ordering as StdOrdering};
+//! Model checks of the retry budget and of the circuit breaker.
 
 use loom::sync::Arc;
 use loom::thread;
 use ziggurat_patterns::circuit_breaker::{Config, State};
 use ziggurat_patterns::model::{Core, Tokens};
 
-/// Runs a model and prints how many executions were explored: three preemptions unless
-/// `LOOM_MAX_PREEMPTIONS` says otherwise.
-fn model(name: &str, f: impl Fn() + Sync + Send + 'static) {
-    static EXECUTIONS: StdAtomicUsize = StdAtomicUsize::new(0);
-    EXECUTIONS.store(0, StdOrdering::Relaxed);
-    let mut builder = loom::model::Builder::new();
-    builder.preemption_bound = builder.preemption_bound.or(Some(3));
-    builder.check(move || {
-        EXECUTIONS.fetch_add(1, StdOrdering::Relaxed);
-        f();
-    });
-    println!("loom: {name}: {} executions", EXECUTIONS.load(StdOrdering::Relaxed));
-}
+use super::model;
 
-/// One test, so that the models' counts are not mixed by parallel runs.
 #[test]
 fn retry_models() {
-    model("two withdraw the last token", || {
+    model("two withdraw the last token", 3, || {
         let tokens = Arc::new(Tokens::new(2, 1));
         let other = Arc::clone(&tokens);
         let thread = thread::spawn(move || other.withdraw(0, 1));
@@ -38,7 +21,7 @@ fn retry_models() {
         assert_eq!(tokens.balance(2), 1);
     });
 
-    model("a deposit, a withdrawal and a slot that is taken over", || {
+    model("a deposit, a withdrawal and a slot that is taken over", 3, || {
         let tokens = Arc::new(Tokens::new(2, 0));
         tokens.deposit(0, 1);
         let other = Arc::clone(&tokens);
@@ -54,7 +37,7 @@ fn retry_models() {
         assert_eq!(tokens.balance(5), 0);
     });
 
-    model("a slot is forgotten once", || {
+    model("a slot is forgotten once", 3, || {
         let tokens = Arc::new(Tokens::new(2, 0));
         tokens.deposit(0, 1);
         let other = Arc::clone(&tokens);
@@ -64,7 +47,7 @@ fn retry_models() {
         assert_eq!(tokens.balance(2), 1);
     });
 
-    model("two ask for the one probe", || {
+    model("two ask for the one probe", 3, || {
         let core = Arc::new(Core::model(Config::consecutive(std::num::NonZeroU32::MIN)));
         let pass = core.acquire(|| 0).unwrap();
         core.finish(pass, true, None, || 0);
@@ -79,7 +62,7 @@ fn retry_models() {
         assert_eq!(core.state_now(), State::Closed);
     });
 
-    model("a probe fails while another is given back", || {
+    model("a probe fails while another is given back", 3, || {
         let probes = std::num::NonZeroU32::new(2).unwrap();
         let config = Config::consecutive(std::num::NonZeroU32::MIN).with_probes(probes);
         let core = Arc::new(Core::model(config));

@@ -1,11 +1,9 @@
 //! The halves of a buffer, and the handles and the worker of a service's, in all interleavings.
-#![cfg(ziggurat_loom)]
 
 use std::future::Future;
 use std::num::NonZeroUsize;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 
 use futures::future::{Ready, ready};
@@ -16,19 +14,7 @@ use tower::{ServiceExt, service_fn};
 use ziggurat_patterns::buffer::{Overflow, pair};
 use ziggurat_patterns::service::Buffer;
 
-/// Runs a model and prints how many executions were explored: with three preemptions unless
-/// `LOOM_MAX_PREEMPTIONS` says otherwise.
-fn model(name: &str, f: impl Fn() + Send + Sync + 'static) {
-    let executions = Arc::new(AtomicUsize::new(0));
-    let counter = Arc::clone(&executions);
-    let mut builder = loom::model::Builder::new();
-    builder.preemption_bound = builder.preemption_bound.or(Some(3));
-    builder.check(move || {
-        counter.fetch_add(1, Ordering::Relaxed);
-        f();
-    });
-    println!("loom: {name}: {} executions", executions.load(Ordering::Relaxed));
-}
+use super::model;
 
 /// A task that sleeps until it is woken, on what loom can follow. It never polls without a wake, so that a
 /// lost one is a deadlock.
@@ -65,7 +51,7 @@ fn n(n: usize) -> NonZeroUsize {
 
 #[test]
 fn all_items_arrive() {
-    model("all items arrive", || {
+    model("all items arrive", 3, || {
         let (driver, receiver) = pair(stream::iter(0..3), n(1), Overflow::Backpressure);
         let thread = thread::spawn(|| block_on(driver));
         assert_eq!(block_on(receiver.collect::<Vec<_>>()), [0, 1, 2]);
@@ -75,7 +61,7 @@ fn all_items_arrive() {
 
 #[test]
 fn what_the_receiver_leaves_goes_back() {
-    model("what the receiver leaves goes back", || {
+    model("what the receiver leaves goes back", 3, || {
         let source = stream::iter(0..2).chain(stream::pending());
         let (driver, mut receiver) = pair(source, n(2), Overflow::Backpressure);
         let thread = thread::spawn(|| Vec::from(block_on(driver)));
@@ -88,7 +74,7 @@ fn what_the_receiver_leaves_goes_back() {
 
 #[test]
 fn the_end_of_the_driver_is_seen() {
-    model("the end of the driver is seen", || {
+    model("the end of the driver is seen", 3, || {
         let (driver, receiver) = pair(stream::pending::<u32>(), n(1), Overflow::Backpressure);
         let thread = thread::spawn(|| drop(driver));
         assert!(block_on(receiver.collect::<Vec<_>>()).is_empty());
@@ -104,7 +90,7 @@ type Answer = Ready<Result<u32, std::io::Error>>;
 
 #[test]
 fn each_call_is_answered() {
-    model("each call is answered", || {
+    model("each call is answered", 3, || {
         let (service, worker) = Buffer::pair(echo(), n(1));
         let other = service.clone();
         let worker = thread::spawn(|| block_on(worker));
@@ -117,7 +103,7 @@ fn each_call_is_answered() {
 
 #[test]
 fn a_cancelled_call_and_the_worker_agree() {
-    model("a cancelled call and the worker agree", || {
+    model("a cancelled call and the worker agree", 3, || {
         let (service, worker) = Buffer::pair(echo(), n(1));
         let worker = thread::spawn(|| block_on(worker));
         drop(service.oneshot(1).now_or_never());
@@ -127,7 +113,7 @@ fn a_cancelled_call_and_the_worker_agree() {
 
 #[test]
 fn the_end_of_the_worker_is_seen() {
-    model("the end of the worker is seen", || {
+    model("the end of the worker is seen", 3, || {
         let (service, worker) = Buffer::pair(echo(), n(1));
         let worker = thread::spawn(|| drop(worker));
         assert!(block_on(service.oneshot(1)).unwrap_err().is_closed());
