@@ -72,7 +72,7 @@ fn broadcast_models() {
         let other = thread::spawn(move || assert_eq!(next(&mut right), Some(7)));
         assert_eq!(next(&mut left), Some(7));
         sender.join().unwrap();
-        drop(other.join().unwrap());
+        other.join().unwrap();
     });
     model("one goes away while the other waits", 2, move || {
         let channel = Channel::default();
@@ -82,7 +82,7 @@ fn broadcast_models() {
         assert_eq!(next(&mut left), Some(7));
         assert_eq!(next(&mut left), None);
         sender.join().unwrap();
-        drop(other.join().unwrap());
+        other.join().unwrap();
     });
     model("one looks elsewhere while the other waits", 2, move || {
         let channel = Channel::default();
@@ -106,7 +106,7 @@ fn partition_models() {
         assert_eq!(next(&mut sevens), Some(7));
         assert_eq!(next(&mut sevens), None);
         sender.join().unwrap();
-        drop(other.join().unwrap());
+        other.join().unwrap();
     });
     model("the other half looks elsewhere", 2, move || {
         let channel = Channel::default();

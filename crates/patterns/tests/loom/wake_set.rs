@@ -12,7 +12,7 @@ use super::model;
 fn take_all(shared: StdArc<Shared>, children: &[usize]) {
     let mut missing: Vec<_> = children.to_vec();
     loom::future::block_on(std::future::poll_fn(move |cx| {
-        let mut take = |missing: &mut Vec<usize>| {
+        let take = |missing: &mut Vec<usize>| {
             shared.take(|word, bits| {
                 missing.retain(|child| child / 64 != word || bits & 1 << (child % 64) == 0);
             });
