@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 use std::num::NonZeroUsize;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -348,4 +349,39 @@ fn no_wake_is_lost_between_threads() {
         threads.into_iter().for_each(|thread| thread.join().unwrap());
         assert_eq!(sum.load(Ordering::Relaxed), ITEMS * (ITEMS - 1));
     }
+}
+
+/// An item whose drop panics. Its clones are harmless.
+struct Bomb {
+    armed: bool,
+}
+
+impl Clone for Bomb {
+    fn clone(&self) -> Self {
+        Bomb { armed: false }
+    }
+}
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        assert!(!self.armed || std::thread::panicking(), "boom");
+    }
+}
+
+#[test]
+fn a_drop_that_panics_keeps_nobody_waiting() {
+    let source = stream::iter([true, false]).map(|armed| Bomb { armed });
+    let (mut stays, leaves) = source.tee(NonZeroUsize::MIN);
+    let woken = WakeProbe::new();
+    let waker = woken.waker();
+    let mut cx = Context::from_waker(&waker);
+    assert!(stays.poll_next_unpin(&mut cx).is_ready());
+    assert!(
+        stays.poll_next_unpin(&mut cx).is_pending(),
+        "no room before the other takes the first"
+    );
+    // The one that leaves is the last owner of the first item.
+    assert!(catch_unwind(AssertUnwindSafe(|| drop(leaves))).is_err());
+    assert!(woken.is_woken());
+    assert!(matches!(stays.poll_next_unpin(&mut cx), Poll::Ready(Some(_))));
 }

@@ -257,8 +257,9 @@ where
             }
         };
         drop(state);
-        drop(dropped);
+        // Before the drop: that is the user's, and may panic.
         core.waits.wake_except(id);
+        drop(dropped);
         Poll::Ready(())
     }
 }
@@ -344,11 +345,12 @@ impl<St: Stream, P> Drop for Subscriber<St, P> {
         let dropped = state.ring.leave(self.id);
         let over = state.ring.ended();
         drop(state);
-        drop(dropped);
-        // There may be room now; and this may have been the one whose turn it was.
+        // There may be room now; and this may have been the one whose turn it was. Before the drop: that
+        // is the user's, and may panic.
         if !over {
             core.waits.wake_all();
         }
+        drop(dropped);
     }
 }
 

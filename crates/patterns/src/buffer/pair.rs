@@ -167,8 +167,9 @@ impl<T> Filler<T> {
         };
         let (next, waker) = (state.next(), state.receiver.take());
         drop(state);
-        drop(victim);
+        // Before the drop: that is the user's, and may panic.
         waker.into_iter().for_each(Waker::wake);
+        drop(victim);
         next
     }
 
@@ -286,8 +287,11 @@ impl<T, P> Receiver<T, P> {
 
     /// Ends the driver, and takes the items that are in the buffer, the oldest first.
     pub fn into_items(self) -> VecDeque<T> {
-        self.shared.state().queue.take_items()
-        // What comes from here on is left to the driver.
+        let mut state = self.shared.state();
+        // In one step with the taking: what comes from here on is left to the driver, even if it ends
+        // before this receiver is dropped.
+        state.emptying = false;
+        state.queue.take_items()
     }
 }
 
@@ -364,8 +368,9 @@ impl<T, P> Drop for Receiver<T, P> {
         // Without a driver nobody is left to take these; they are dropped with the last half.
         let items = if state.filling { VecDeque::new() } else { state.queue.take_items() };
         drop(state);
-        drop(items);
+        // Before the drop: that is the user's, and may panic.
         waker.into_iter().for_each(Waker::wake);
+        drop(items);
     }
 }
 

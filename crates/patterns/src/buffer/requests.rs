@@ -262,8 +262,9 @@ impl<Request, F, E> Requests<Request, F, E> {
         let slot = state.release(index);
         let wakers = [state.wake_waiting(), state.wake_last()];
         drop(state);
-        drop(slot);
+        // Before the drop: that is the user's, and may panic.
         wakers.into_iter().flatten().for_each(Waker::wake);
+        drop(slot);
     }
 
     // What the worker does.
@@ -314,8 +315,9 @@ impl<Request, F, E> Requests<Request, F, E> {
             _ => (None, Some(state.release(index))),
         };
         drop(state);
-        drop(unwanted);
+        // Before the drop: that is the user's, and may panic.
         waker.into_iter().for_each(Waker::wake);
+        drop(unwanted);
         work
     }
 
@@ -347,8 +349,9 @@ impl<Request, F, E> Requests<Request, F, E> {
         wakers.extend(state.waiting.drain(..).filter_map(|(_, waker)| waker));
         let worker = state.worker.take();
         drop(state);
-        drop((requests, worker));
+        // Before the drop: that is the user's, and may panic.
         wakers.into_iter().for_each(Waker::wake);
+        drop((requests, worker));
     }
 }
 

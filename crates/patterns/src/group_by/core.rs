@@ -164,10 +164,11 @@ where
             Poll::Ready(Some(item)) => {
                 let (wake, dropped) = self.route(turn.engine(), item);
                 drop(turn.give_back());
-                drop(dropped);
+                // Before the drop: that is the user's, and may panic.
                 wake.into_iter().filter(|other| *other != id).for_each(|other| {
                     self.waits.wake_one(other);
                 });
+                drop(dropped);
                 Poll::Ready(())
             }
         }

@@ -161,8 +161,9 @@ impl<St: Stream, K, F> Drop for GroupBy<St, K, F> {
         // Nothing is taken from it any more.
         let engine = shared.engine.take();
         drop(shared);
-        drop((announced, failed, lost, engine));
+        // Before the drop: that is the user's, and may panic.
         core.waits.wake_all();
+        drop((announced, failed, lost, engine));
     }
 }
 
@@ -284,9 +285,10 @@ impl<St: Stream, K, F> Drop for Group<St, K, F> {
         let mut shared = core.lock();
         let dropped = shared.state.leave(self.slot);
         drop(shared);
-        drop(dropped);
-        // The source may go on; and this may have been the one whose turn it was.
+        // The source may go on; and this may have been the one whose turn it was. Before the drop: that
+        // is the user's, and may panic.
         core.waits.wake_all();
+        drop(dropped);
     }
 }
 

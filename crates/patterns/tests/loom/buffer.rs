@@ -4,6 +4,7 @@ use std::future::Future;
 use std::num::NonZeroUsize;
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 
 use futures::future::{Ready, ready};
@@ -16,8 +17,8 @@ use ziggurat_patterns::service::Buffer;
 
 use super::model;
 
-/// A task that sleeps until it is woken, on what loom can follow. It never polls without a wake, so that a
-/// lost one is a deadlock.
+/// A task that sleeps until it is woken, on what loom can follow. It never polls without a wake, so
+/// that a lost one is a deadlock.
 struct Task {
     woken: Mutex<bool>,
     wakes: Condvar,
@@ -69,6 +70,22 @@ fn what_the_receiver_leaves_goes_back() {
         drop(receiver);
         all.extend(thread.join().unwrap());
         assert!(all == [0, 1] || all == [0] || all.is_empty(), "{all:?}");
+    });
+}
+
+#[test]
+fn no_item_is_lost_between_the_halves() {
+    model("no item is lost between the halves", 3, || {
+        let given = Arc::new(AtomicUsize::new(0));
+        let count = given.clone();
+        let source = stream::iter(0..2).inspect(move |_| {
+            count.fetch_add(1, Ordering::Relaxed);
+        });
+        let (driver, receiver) = pair(source, n(2), Overflow::Backpressure);
+        let thread = thread::spawn(|| block_on(driver));
+        let mut all = receiver.into_items();
+        all.extend(thread.join().unwrap());
+        assert_eq!(Vec::from(all), Vec::from_iter(0..given.load(Ordering::Relaxed)));
     });
 }
 
