@@ -3,7 +3,7 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Instant;
 
@@ -63,7 +63,7 @@ impl Timer for ErasedTimer {
     }
 
     fn sleep_until(&self, deadline: Instant) -> ErasedSleep {
-        ErasedSleep { sleep: self.timer.sleep_until(deadline) }
+        ErasedSleep { sleep: Mutex::new(self.timer.sleep_until(deadline)) }
     }
 
     fn nanos(&self) -> u64 {
@@ -80,20 +80,27 @@ impl fmt::Debug for ErasedTimer {
 /// The sleep of [`ErasedTimer`].
 #[must_use = "futures do nothing unless polled"]
 pub struct ErasedSleep {
-    sleep: Pin<Box<dyn Sleep>>,
+    /// Never locked: it makes this `Sync`, whatever the sleep is, and so all that holds one.
+    sleep: Mutex<Pin<Box<dyn Sleep>>>,
+}
+
+impl ErasedSleep {
+    fn sleep(&mut self) -> Pin<&mut dyn Sleep> {
+        self.sleep.get_mut().unwrap_or_else(PoisonError::into_inner).as_mut()
+    }
 }
 
 impl Future for ErasedSleep {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        self.sleep.as_mut().poll(cx)
+        self.sleep().poll(cx)
     }
 }
 
 impl Sleep for ErasedSleep {
     fn reset(mut self: Pin<&mut Self>, deadline: Instant) {
-        self.sleep.as_mut().reset(deadline);
+        self.sleep().reset(deadline);
     }
 }
 
