@@ -1,5 +1,7 @@
 //! What is compared.
 
+use std::fmt;
+
 /// Makes the key of an item.
 pub trait Key<T> {
     /// The key.
@@ -23,8 +25,14 @@ impl<T: Clone> Key<T> for Whole {
 }
 
 /// What a closure makes of the item.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub struct ByKey<F>(pub(super) F);
+
+impl<F> fmt::Debug for ByKey<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ByKey").finish_non_exhaustive()
+    }
+}
 
 impl<T, K, F: FnMut(&T) -> K> Key<T> for ByKey<F> {
     type Key = K;
@@ -36,8 +44,14 @@ impl<T, K, F: FnMut(&T) -> K> Key<T> for ByKey<F> {
 }
 
 /// What a closure makes of the `Ok`s; errors pass.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub struct TryByKey<F>(pub(super) F);
+
+impl<F> fmt::Debug for TryByKey<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TryByKey").finish_non_exhaustive()
+    }
+}
 
 impl<T, E, K, F: FnMut(&T) -> K> Key<Result<T, E>> for TryByKey<F> {
     type Key = K;

@@ -57,10 +57,10 @@ impl<K> DedupeLayer<Within<K>> {
     }
 }
 
-impl<K, T> DedupeLayer<Within<K, T>> {
+impl<K, T, X> DedupeLayer<Within<K, T>, X> {
     /// Uses another timer.
-    pub fn with_timer<U: crate::time::Timer>(self, timer: U) -> DedupeLayer<Within<K, U>> {
-        DedupeLayer::with_memory(self.memory.with_timer(timer))
+    pub fn with_timer<U: crate::time::Timer>(self, timer: U) -> DedupeLayer<Within<K, U>, X> {
+        DedupeLayer { memory: self.memory.with_timer(timer), key: self.key }
     }
 }
 

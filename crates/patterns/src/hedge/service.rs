@@ -58,9 +58,8 @@ impl HedgeLayer {
         Self::with_delay(Delay::Fixed(delay))
     }
 
-    /// The second call is made when the first takes longer than `percentile` percent of the calls of
-    /// the last
-    /// `period` took. There are no second calls after a period with less than `min_samples` answers.
+    /// The second call is made when the first takes longer than `percentile` percent of the calls of the
+    /// last `period` took. There are no second calls after a period with less than `min_samples` answers.
     ///
     /// All services of this layer, and their clones, share the measurements. The clock is read twice
     /// for each call, and once for one that is answered at once.

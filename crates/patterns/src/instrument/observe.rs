@@ -48,6 +48,7 @@ impl<T: ?Sized, F: FnMut(&T) -> u64, O: Observe<T>> Observe<T> for Bytes<F, O> {
     #[inline]
     fn observe(&mut self, item: &T) -> Observation {
         let other = self.other.observe(item);
-        Observation { bytes: other.bytes + (self.size)(item), ..other }
+        let bytes = other.bytes.saturating_add((self.size)(item));
+        Observation { bytes, ..other }
     }
 }

@@ -74,6 +74,11 @@ impl<S, E> MapErrInto<S, E> {
     pub fn into_inner(self) -> S {
         self.inner
     }
+
+    /// The service inside.
+    pub fn get_ref(&self) -> &S {
+        &self.inner
+    }
 }
 
 impl<S: Clone, E> Clone for MapErrInto<S, E> {

@@ -29,6 +29,11 @@ impl<S, E> MapErrInto<S, E> {
     pub fn into_inner(self) -> S {
         self.inner
     }
+
+    /// The stream inside.
+    pub fn get_ref(&self) -> &S {
+        &self.inner
+    }
 }
 
 impl<S: TryStream<Error: Into<E>>, E> Stream for MapErrInto<S, E> {

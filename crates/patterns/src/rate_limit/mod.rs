@@ -52,6 +52,7 @@ pub mod stream;
 pub use error::{RateLimitError, Rejected, TooLarge};
 pub use keyed::KeyedRateLimiter;
 pub use limiter::{Acquire, RateLimiter, Waiter};
+pub use meter::{ByKey, Meter, Weighted};
 pub use quota::{Quota, QuotaError};
 
 /// What becomes of something that there is no room for.

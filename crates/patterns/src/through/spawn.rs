@@ -104,6 +104,11 @@ impl<S, X> Spawned<S, X> {
     pub fn into_inner(self) -> S {
         self.inner
     }
+
+    /// The service inside.
+    pub fn get_ref(&self) -> &S {
+        &self.inner
+    }
 }
 
 impl<S: fmt::Debug, X> fmt::Debug for Spawned<S, X> {

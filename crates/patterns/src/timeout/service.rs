@@ -160,6 +160,11 @@ impl<S, F, T> Deadline<S, F, T> {
     pub fn into_inner(self) -> S {
         self.inner
     }
+
+    /// The service inside.
+    pub fn get_ref(&self) -> &S {
+        &self.inner
+    }
 }
 
 impl<S, F, T, Request> Service<Request> for Deadline<S, F, T>
