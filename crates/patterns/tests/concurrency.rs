@@ -470,3 +470,27 @@ fn readiness_waits_for_the_service_inside_too() {
     clock.block_on(poll_fn(|cx| service.poll_ready(cx))).unwrap();
     assert_eq!(service.semaphore().available_permits(), 0);
 }
+
+#[test]
+fn who_waits_when_it_is_closed_is_not_admitted_later() {
+    let wakes = WakeProbe::new();
+    let semaphore = Semaphore::new(1);
+    let held = semaphore.try_acquire().unwrap();
+    let mut waits = semaphore.acquire();
+    assert!(poll(&mut waits, &wakes).is_pending());
+    semaphore.close();
+    // Given back between the close and the poll that was woken by it.
+    drop(held);
+    assert!(matches!(poll(&mut waits, &wakes), Poll::Ready(Err(_))));
+    assert_eq!(semaphore.available_permits(), 1);
+}
+
+#[test]
+fn a_service_that_failed_to_become_ready_holds_no_permit() {
+    let clock = TestClock::new();
+    let semaphore = Semaphore::new(1);
+    let inner = MockService::<u32, u32, _>::echo(&clock).ready_error(Fault(1));
+    let mut service = service::ConcurrencyLimit::new(inner, semaphore.clone());
+    assert!(!ready(&mut service, &WakeProbe::new()));
+    assert_eq!(semaphore.available_permits(), 1);
+}

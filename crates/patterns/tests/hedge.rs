@@ -214,3 +214,20 @@ fn any_executor_will_do() {
     let tokio = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().unwrap();
     assert_eq!(tokio.block_on(async { tokio::spawn(call()).await.unwrap() }), 2);
 }
+
+#[test]
+fn the_loser_is_cancelled_with_the_answer() {
+    for first in [15, 100] {
+        let clock = TestClock::new();
+        let service =
+            Mock::replies(&clock, [Answer::ok(1).after(MS(first)), Answer::ok(2).after(MS(50))]);
+        let probe = service.probe();
+        let layer = HedgeLayer::new(MS(10)).with_timer(clock.clone());
+        let mut service = service.layer(layer);
+        let ready = clock.block_on(service.ready()).unwrap();
+        let mut call = std::pin::pin!(ready.call(0));
+        clock.block_on(call.as_mut()).unwrap();
+        // The future is still there, as in a `join` with slower ones.
+        assert_eq!((probe.in_flight(), probe.completed(), probe.cancelled()), (0, 1, 1));
+    }
+}

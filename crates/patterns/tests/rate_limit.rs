@@ -481,3 +481,50 @@ fn a_waiter_gets_what_it_queued_for() {
     assert!(limiter.try_acquire(1).is_err());
     assert_eq!(limiter.waiting(), 0);
 }
+
+/// A key whose clone and drop come back to the limiter, as those of an interner may.
+#[derive(PartialEq, Eq, Hash)]
+struct Reentrant(u32);
+
+static KEYED: std::sync::OnceLock<KeyedRateLimiter<Reentrant, TestClock>> =
+    std::sync::OnceLock::new();
+
+impl Clone for Reentrant {
+    fn clone(&self) -> Self {
+        let _ = KEYED.get().map(|limiter| limiter.len());
+        Reentrant(self.0)
+    }
+}
+
+impl Drop for Reentrant {
+    fn drop(&mut self) {
+        let _ = KEYED.get().map(|limiter| limiter.len());
+    }
+}
+
+#[test]
+fn keys_are_cloned_and_dropped_with_no_lock_held() {
+    let clock = TestClock::new();
+    let done = std::thread::spawn(move || {
+        let limiter = KeyedRateLimiter::new(Quota::per_second(nz(1))).with_timer(clock.clone());
+        let limiter = KEYED.get_or_init(|| limiter);
+        for n in 0..5000 {
+            limiter.try_acquire(&Reentrant(n), 1).unwrap();
+            if n % 1000 == 0 {
+                clock.advance(Duration::from_secs(2)); // for the sweeps of new keys
+            }
+        }
+        assert!(limiter.len() < 5000);
+        assert!(limiter.try_acquire(&Reentrant(4999), 1).is_err());
+        clock.advance(Duration::from_secs(2));
+        limiter.retain_recent();
+        assert!(limiter.is_empty());
+    });
+    for _ in 0..1000 {
+        if done.is_finished() {
+            return done.join().unwrap();
+        }
+        std::thread::sleep(10 * MS);
+    }
+    panic!("deadlock");
+}

@@ -293,3 +293,69 @@ fn what_crosses_threads_can() {
     crosses(&layer.layer(echo.clone()));
     crosses(&layer.enforcing().layer(echo));
 }
+
+#[test]
+fn a_sink_that_closes_leaves_the_queue() {
+    let clock = TestClock::new();
+    let limiter = limiter(&clock, 1);
+    let (inner, _) = MockSink::<u32>::new(&clock);
+    let mut sink = pin!(sink::RateLimitLayer::shared(limiter.clone()).layer(inner));
+    clock.block_on(sink.send(1)).unwrap();
+    let wakes = WakeProbe::new();
+    assert!(poll(&mut sink.feed(2), &wakes).is_pending());
+    assert_eq!(limiter.waiting(), 1);
+    clock.block_on(sink.close()).unwrap();
+    assert_eq!(limiter.waiting(), 0, "it holds up those behind it for as long as it is kept");
+    clock.advance(Duration::from_secs(1));
+    assert!(limiter.try_acquire(1).is_ok());
+}
+
+#[test]
+fn a_service_that_failed_to_become_ready_holds_no_cell() {
+    let clock = TestClock::new();
+    let limiter = limiter(&clock, 1);
+    let inner = MockService::<u32, u32, _>::echo(&clock).ready_error(Fault(1));
+    let mut service = service::RateLimitLayer::shared(limiter.clone()).layer(inner);
+    let waker = WakeProbe::new().waker();
+    assert!(service.poll_ready(&mut Context::from_waker(&waker)).is_ready());
+    assert!(limiter.try_acquire(1).is_ok());
+}
+
+#[test]
+#[should_panic(expected = "`poll_ready` must be called first")]
+fn a_sink_sends_nothing_past_the_quota() {
+    let clock = TestClock::new();
+    let (inner, _) = MockSink::<u32>::new(&clock);
+    let mut sink = pin!(sink::RateLimitLayer::shared(limiter(&clock, 1)).layer(inner));
+    clock.block_on(sink.feed(1)).unwrap();
+    let _ = sink.start_send_unpin(2);
+}
+
+#[test]
+#[should_panic(expected = "`poll_ready` must be called first")]
+fn a_weighted_sink_does_not_replace_the_item_that_it_holds() {
+    let clock = TestClock::new();
+    let (inner, _) = MockSink::<u32>::new(&clock);
+    let layer = sink::RateLimitLayer::shared(limiter(&clock, 1)).weighted(|_: &u32| 1);
+    let mut sink = pin!(layer.layer(inner));
+    clock.block_on(sink.feed(1)).unwrap();
+    let _ = sink.start_send_unpin(2); // held
+    let _ = sink.start_send_unpin(3);
+}
+
+#[test]
+fn an_enforcing_sink_keeps_the_laws_while_there_is_room() {
+    // The harness takes every error of a send that its sink did not make for a broken law. So the quota
+    // has room for all; refusals are checked above.
+    let quota = Quota::per_second(nz(1_000_000_000));
+    laws::sink("enforcing", |sink, clock| {
+        let layer = sink::RateLimitLayer::new(quota).with_timer(clock.clone());
+        layer.enforcing().layer(sink)
+    })
+    .faults(|error| match error {
+        RateLimitError::Inner(fault) => Some(*fault),
+        _ => None,
+    })
+    .conserves(|sink| sink.into_parts().1.into_iter().collect())
+    .check();
+}

@@ -281,3 +281,16 @@ fn budgets_of_others_will_do() {
     let error = clock.block_on(flaky(&clock, 1).layer(layer).oneshot(7)).unwrap_err();
     assert_eq!(error.reason(), GaveUp::Budget);
 }
+
+#[test]
+fn hints_do_not_outlive_the_backoff() {
+    let clock = TestClock::new();
+    let service = flaky(&clock, 100);
+    let layer = RetryLayer::new(|| [SECOND; 2].into_iter())
+        .hint(|_: &Fault| Some(MS(1)))
+        .max_retries(50)
+        .with_timer(clock.clone());
+    let error = clock.block_on(service.layer(layer).oneshot(1)).unwrap_err();
+    assert_eq!((error.reason(), error.attempts()), (GaveUp::Backoff, 3));
+    assert_eq!(clock.elapsed(), MS(2));
+}

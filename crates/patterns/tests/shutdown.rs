@@ -368,3 +368,22 @@ fn a_sink_that_is_ready_counts_until_its_item_is_through() {
     clock.block_on(SinkExt::<u32>::flush(&mut sink)).unwrap();
     assert_eq!(clock.block_on(shutdown.drain(SECOND)), Ok(()));
 }
+
+#[test]
+fn a_sink_that_was_ready_and_is_refused_is_not_under_way_for_ever() {
+    let clock = TestClock::new();
+    let shutdown = shutdown(&clock);
+    let (inner, _) = MockSink::<u32>::new(&clock);
+    let mut sink = pin!(sink::ShutdownLayer::new(shutdown.signal()).layer(inner));
+    let wakes = WakeProbe::new();
+    let waker = wakes.waker();
+    let mut cx = Context::from_waker(&waker);
+    // As a fan-out does: ready, and asked again since another sink was not.
+    assert_eq!(sink.as_mut().poll_ready(&mut cx), Poll::Ready(Ok(())));
+    shutdown.begin();
+    assert!(
+        matches!(sink.as_mut().poll_ready(&mut cx), Poll::Ready(Err(error)) if error.is_refused())
+    );
+    clock.block_on(sink.flush()).unwrap();
+    assert_eq!(shutdown.in_flight(), 0);
+}

@@ -232,7 +232,10 @@ impl Permits {
         queue.owed -= paid;
         free -= paid;
         let mut taken = paid;
-        while let Some(entry) = queue.first_waiting().filter(|entry| entry.permits <= free) {
+        // Those who wait for a closed one are on their way out.
+        let open = word & CLOSED == 0;
+        while let Some(entry) = queue.first_waiting().filter(|entry| open && entry.permits <= free)
+        {
             free -= entry.permits;
             taken += entry.permits;
             entry.granted = true;

@@ -94,7 +94,7 @@ impl<S> Layer<S> for GlobalConcurrencyLimitLayer {
 /// [`GlobalConcurrencyLimitLayer`].
 ///
 /// Readiness holds a permit, before the service inside is asked; the call's future holds it until it
-/// completes or is dropped. A clone shares the permits, and is not ready. A service whose semaphore was
+/// completes or is dropped. An error in place of readiness gives it back. A clone shares the permits, and is not ready. A service whose semaphore was
 /// closed is never ready.
 ///
 /// # Panics
@@ -138,7 +138,11 @@ impl<S: Service<Request>, Request> Service<Request> for ConcurrencyLimit<S> {
         if ready!(self.permit.poll_ready(cx)).is_err() {
             return Poll::Pending;
         }
-        self.inner.poll_ready(cx)
+        let polled = self.inner.poll_ready(cx);
+        if let Poll::Ready(Err(_)) = polled {
+            self.permit.give_up();
+        }
+        polled
     }
 
     #[inline]

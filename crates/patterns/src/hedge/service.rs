@@ -298,6 +298,16 @@ where
         }
     }
 
+    /// Drops the call that was not answered: the future may be kept for long.
+    #[cold]
+    #[inline(never)]
+    fn cancel(self: Pin<&mut Self>) {
+        let mut this = self.project();
+        this.first.set(None);
+        this.second.set(None);
+        *this.phase = Phase::One;
+    }
+
     /// Every call is counted once, by the time from its start to the first success. Counting the second
     /// call by itself would leave out the slow ones, and the delay would become shorter and shorter.
     #[inline]
@@ -332,7 +342,10 @@ where
             Some(Poll::Pending) | None => ready!(self.as_mut().poll_second(cx)),
         };
         if result.is_ok() {
-            self.record();
+            self.as_mut().record();
+        }
+        if self.phase == Phase::Both {
+            self.cancel();
         }
         Poll::Ready(result)
     }

@@ -49,6 +49,12 @@ impl<S> Layer<S> for LoadShedLayer {
 ///
 /// A service inside that is waited for keeps its place: a call that is refused does not give it up. A
 /// clone is not ready.
+///
+/// So a clone that was refused and is then kept, but not used, has a place in the queue of a limit inside,
+/// and in time a permit. Drop such clones. Where they are kept, as one per connection is, use a limit that
+/// refuses by itself and has no queue:
+/// [`BulkheadLayer::new(max, 0)`](crate::service::BulkheadLayer::new),
+/// [`RateLimitLayer::enforcing`](crate::service::RateLimitLayer::enforcing).
 #[derive(Debug)]
 pub struct LoadShed<S> {
     inner: S,
@@ -81,11 +87,12 @@ impl<S: Service<Request>, Request> Service<Request> for LoadShed<S> {
     #[inline]
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         // Asked each time, so that an error of a service that was ready is not missed.
-        self.is_ready = match self.inner.poll_ready(cx) {
-            Poll::Ready(Err(error)) => return Poll::Ready(Err(LoadShedError::Inner(error))),
-            polled => polled.is_ready(),
-        };
-        Poll::Ready(Ok(()))
+        let polled = self.inner.poll_ready(cx);
+        self.is_ready = matches!(polled, Poll::Ready(Ok(())));
+        match polled {
+            Poll::Ready(Err(error)) => Poll::Ready(Err(LoadShedError::Inner(error))),
+            _ => Poll::Ready(Ok(())),
+        }
     }
 
     #[inline]

@@ -76,11 +76,12 @@ impl<S: Sink<Item>, Item> Sink<Item> for LoadShed<S> {
     #[inline]
     fn poll_ready(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         let this = self.project();
-        *this.is_ready = match this.inner.poll_ready(cx) {
-            Poll::Ready(Err(error)) => return Poll::Ready(Err(LoadShedError::Inner(error))),
-            polled => polled.is_ready(),
-        };
-        Poll::Ready(Ok(()))
+        let polled = this.inner.poll_ready(cx);
+        *this.is_ready = matches!(polled, Poll::Ready(Ok(())));
+        match polled {
+            Poll::Ready(Err(error)) => Poll::Ready(Err(LoadShedError::Inner(error))),
+            _ => Poll::Ready(Ok(())),
+        }
     }
 
     #[inline]

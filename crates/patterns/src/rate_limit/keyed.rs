@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::RandomState;
 use std::fmt;
 use std::hash::{BuildHasher, BuildHasherDefault, Hash, Hasher};
+use std::mem;
 use std::sync::Arc;
 
 use ziggurat_core::time::{DefaultTimer, Timer};
@@ -96,21 +97,33 @@ impl<K: Hash + Eq, T: Timer> KeyedRateLimiter<K, T> {
         K: Clone,
     {
         let probe = self.shared.probe(key);
-        let mut shard = lock(self.shared.shard(probe.hash));
-        let bucket = match shard.keys.get(&probe as &dyn Key<K>) {
-            Some(bucket) => Arc::clone(bucket),
+        let shard = lock(self.shared.shard(probe.hash));
+        let bucket = shard.keys.get(&probe as &dyn Key<K>).map(Arc::clone);
+        drop(shard);
+        let bucket = bucket.unwrap_or_else(|| self.insert(probe.hash, key.clone()));
+        RateLimiter::with_bucket(self.timer.clone(), bucket)
+    }
+
+    /// The bucket of a key that was not there.
+    #[cold]
+    #[inline(never)]
+    fn insert(&self, hash: u64, key: K) -> Arc<Bucket> {
+        let (now, new) = (self.timer.nanos(), Arc::new(Bucket::new(self.shared.quota)));
+        let key = Hashed { hash, key };
+        let mut shard = lock(self.shared.shard(hash));
+        let full = shard.keys.len() >= shard.sweep_at;
+        let swept = if full { shard.sweep(now) } else { Vec::new() };
+        let (bucket, unused) = match shard.keys.get(&key as &dyn Key<K>) {
+            // Another thread was faster.
+            Some(bucket) => (Arc::clone(bucket), Some(key)),
             None => {
-                if shard.keys.len() >= shard.sweep_at {
-                    shard.sweep(self.timer.nanos());
-                }
-                let bucket = Arc::new(Bucket::new(self.shared.quota));
-                let key = Hashed { hash: probe.hash, key: key.clone() };
-                shard.keys.insert(key, Arc::clone(&bucket));
-                bucket
+                shard.keys.insert(key, Arc::clone(&new));
+                (new, None)
             }
         };
         drop(shard);
-        RateLimiter::with_bucket(self.timer.clone(), bucket)
+        drop((swept, unused));
+        bucket
     }
 
     /// Takes `cells` of the key's quota, if there are that many and nobody waits.
@@ -155,7 +168,10 @@ impl<K: Hash + Eq, T: Timer> KeyedRateLimiter<K, T> {
     /// Forgets all keys that cannot be told from new ones.
     pub fn retain_recent(&self) {
         let now = self.timer.nanos();
-        self.shared.shards.iter().for_each(|shard| lock(shard).sweep(now));
+        for shard in &self.shared.shards {
+            let swept = lock(shard).sweep(now);
+            drop(swept);
+        }
     }
 }
 
@@ -260,15 +276,23 @@ impl Hasher for AsIs {
     }
 }
 
-impl<K: Hash + Eq> Shard<K> {
-    fn sweep(&mut self, now: u64) {
-        // A bucket that is fresh and that nobody else holds can't come to life meanwhile: it is only
-        // handed out under this lock.
-        self.keys.retain(|_, bucket| Arc::strong_count(bucket) > 1 || !bucket.is_fresh(now));
-        self.sweep_at = MIN_SWEEP.max(self.keys.len() * 2);
-        if self.keys.capacity() > 4 * self.sweep_at {
-            self.keys.shrink_to(self.sweep_at);
+impl<K: Eq> Shard<K> {
+    /// Takes out the keys to forget. They are dropped without the lock: they may do anything.
+    #[must_use = "dropped when the lock is free"]
+    fn sweep(&mut self, now: u64) -> Vec<Hashed<K>> {
+        let mut swept = Vec::new();
+        for (key, mut bucket) in mem::take(&mut self.keys) {
+            // One that is fresh and that nobody else holds can't come to life meanwhile: it is only handed
+            // out under this lock. `get_mut` sees what the last other holder did, which a look at the
+            // count would not.
+            if Arc::get_mut(&mut bucket).is_some_and(|bucket| bucket.is_fresh(now)) {
+                swept.push(key);
+            } else {
+                self.keys.insert(key, bucket);
+            }
         }
+        self.sweep_at = MIN_SWEEP.max(self.keys.len() * 2);
+        swept
     }
 }
 

@@ -169,11 +169,17 @@ struct Place {
     ticket: Option<u64>,
 }
 
-impl Drop for Place {
-    fn drop(&mut self) {
+impl Place {
+    fn give_up(&mut self) {
         if let Some(id) = self.ticket.take() {
             self.bucket.leave(id);
         }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.give_up();
     }
 }
 
@@ -239,6 +245,13 @@ impl<T: Timer> Waiter<T> {
             }
         }
         self.poll_turn(cost, cx).map(Ok)
+    }
+
+    /// Leaves the queue.
+    pub(super) fn give_up(self: Pin<&mut Self>) {
+        let this = self.project();
+        this.place.give_up();
+        this.alarm.clear();
     }
 
     #[inline(never)]

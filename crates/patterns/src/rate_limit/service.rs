@@ -115,7 +115,8 @@ impl<T: Timer> Drop for Reserved<T> {
 /// A service that is ready when there is room. Made by [`RateLimitLayer`].
 ///
 /// Readiness takes a cell, before the service inside is asked, and the cell counts from then on. If there
-/// is no call, dropping the service gives it back. A clone shares the quota, and is not ready.
+/// is no call, dropping the service gives it back, and so does an error of the service inside. A clone
+/// shares the quota, and is not ready.
 ///
 /// # Panics
 ///
@@ -168,7 +169,11 @@ impl<S: Service<Request>, Request, T: Timer> Service<Request> for RateLimit<S, T
                 ready!(self.poll_wait(cx));
             }
         }
-        self.inner.poll_ready(cx)
+        let polled = self.inner.poll_ready(cx);
+        if let Poll::Ready(Err(_)) = polled {
+            self.cell.give_back();
+        }
+        polled
     }
 
     #[inline]

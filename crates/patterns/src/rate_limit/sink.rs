@@ -79,7 +79,11 @@ pin_project! {
     /// A sink that is ready when there is room. Made by [`RateLimitLayer`].
     ///
     /// The cell is taken before the sink inside is asked for room, and counts from then on. One that is
-    /// not used is given back when the sink is closed or dropped.
+    /// not used is given back when the sink is closed or dropped, and so is a place in the queue.
+    ///
+    /// # Panics
+    ///
+    /// `start_send` panics if `poll_ready` has not returned `Ready(Ok(()))` before.
     #[must_use = "sinks do nothing unless polled"]
     pub struct RateLimit<S, T: Timer = DefaultTimer> {
         #[pin]
@@ -118,7 +122,7 @@ impl<S: Sink<Item>, Item, T: Timer> Sink<Item> for RateLimit<S, T> {
     #[inline]
     fn start_send(self: Pin<&mut Self>, item: Item) -> Result<(), S::Error> {
         let this = self.project();
-        this.cell.taken = None;
+        assert!(this.cell.taken.take().is_some(), "`poll_ready` must be called first");
         this.inner.start_send(item)
     }
 
@@ -129,6 +133,7 @@ impl<S: Sink<Item>, Item, T: Timer> Sink<Item> for RateLimit<S, T> {
     fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         let this = self.project();
         this.cell.give_back();
+        this.waiter.give_up();
         this.inner.poll_close(cx)
     }
 }
@@ -226,6 +231,10 @@ pin_project! {
     /// # Cancel safety
     ///
     /// The item that is held can be had by [`into_parts`](Self::into_parts).
+    ///
+    /// # Panics
+    ///
+    /// `start_send` panics if an item is held: `poll_ready` was not waited for.
     #[must_use = "sinks do nothing unless polled"]
     pub struct TryRateLimit<S, Item, C = Unit, T: Timer = DefaultTimer> {
         #[pin]
@@ -293,6 +302,8 @@ where
     #[inline]
     fn start_send(self: Pin<&mut Self>, item: Item) -> Result<(), Self::Error> {
         let this = self.project();
+        // Else it would take the place of the one that waits.
+        assert!(this.held.is_none(), "`poll_ready` must be called first");
         let cost = this.cost.cost(&item);
         match this.limiter.try_acquire(cost) {
             Ok(()) => this.inner.start_send(item).map_err(RateLimitError::Inner),

@@ -87,7 +87,8 @@ impl<D: Iterator<Item = Duration>> Series<D> {
             return Err(GaveUp::Attempts);
         }
         let next = self.delays.get_or_insert_with(|| backoff.delays()).next();
-        let delay = hint.map_or_else(|| next.ok_or(GaveUp::Backoff), Ok)?;
+        // A series that has ended stops the retries, whatever an error hints at.
+        let delay = hint.unwrap_or(next.ok_or(GaveUp::Backoff)?);
         self.start(caps, timer);
         if let Some((elapsed, max)) = self.elapsed(timer).zip(caps.max_elapsed()) {
             if elapsed.saturating_add(delay) > max {

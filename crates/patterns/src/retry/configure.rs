@@ -44,7 +44,8 @@ impl<M: MakeStream, B: MakeBackoff, Q, T: Timer> Restart<M, B, Q, T> {
         self.map(|backoff, _, timer| (backoff, policy, timer))
     }
 
-    /// `hint` finds how long an error wants us to wait, in place of the backoff's delay.
+    /// `hint` finds how long an error wants us to wait, in place of the backoff's delay. A backoff that
+    /// ends still ends the retries.
     pub fn hint<F>(self, hint: F) -> Restart<M, B, Hinted<Q, F>, T>
     where
         F: FnMut(&M::Error) -> Option<Duration>,

@@ -108,8 +108,10 @@ impl<S: Sink<Item>, Item> Sink<Item> for Shutdown<S> {
     #[inline]
     fn poll_ready(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         let polled = self.as_mut().guard(cx, BEGUN, |inner, cx| inner.poll_ready(cx));
+        let this = self.project();
+        // What it said before is void; what was sent is under way until it has been flushed.
+        *this.ready = false;
         if matches!(polled, Poll::Ready(Ok(()))) {
-            let this = self.project();
             this.watch.enter()?;
             *this.ready = true;
         }
