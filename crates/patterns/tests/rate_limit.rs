@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use futures::{TryStreamExt, stream};
 use proptest::prelude::*;
-use ziggurat_patterns::rate_limit::{KeyedRateLimiter, Quota, QuotaError, RateLimiter, Rejected};
+use ziggurat_patterns::rate_limit::{Quota, QuotaError, RateLimiter, Rejected};
 use ziggurat_patterns::testing::{Fault, MockService, WakeProbe};
 use ziggurat_patterns::time::TestClock;
 use ziggurat_patterns::{Layer, Service, StreamLayerExt, service, stream as layers};
@@ -378,38 +378,6 @@ fn actual_threadsafety() {
     assert!(limiter.try_acquire(1).is_ok());
 }
 
-// Keys.
-
-#[test]
-fn keys_have_quotas_of_their_own_and_are_forgotten() {
-    let clock = TestClock::new();
-    let keyed = KeyedRateLimiter::new(Quota::per_second(nz(1))).with_timer(clock.clone());
-    let other = keyed.clone();
-    assert!(keyed.try_acquire(&"a", 1).is_ok() && other.try_acquire(&"a", 1).is_err());
-    assert!(keyed.try_acquire(&"b", 1).is_ok());
-    assert_eq!(keyed.len(), 2);
-    clock.advance(MS * 500);
-    assert!(keyed.try_acquire(&"c", 1).is_ok());
-    let held = keyed.get(&"b");
-    clock.advance(MS * 500);
-    keyed.retain_recent();
-    assert_eq!(keyed.len(), 2); // `a` is as good as new, `b` is held, `c` has not replenished
-    drop(held);
-    keyed.retain_recent();
-    assert_eq!(keyed.len(), 1);
-}
-
-#[test]
-fn memory_is_bounded_by_the_keys_in_use() {
-    let clock = TestClock::new();
-    let keyed = KeyedRateLimiter::new(Quota::per_second(nz(1))).with_timer(clock.clone());
-    for key in 0..100_000_u32 {
-        assert!(keyed.try_acquire(&key, 1).is_ok());
-        clock.advance(MS); // 1000 keys are in use at any time
-        assert!(keyed.len() < 5000, "{} keys", keyed.len());
-    }
-}
-
 // Executors.
 
 async fn ten_tasks(clock: TestClock) {
@@ -480,51 +448,4 @@ fn a_waiter_gets_what_it_queued_for() {
     assert_eq!(waiter.as_mut().poll_acquire(1, &mut cx), Poll::Ready(Ok(())));
     assert!(limiter.try_acquire(1).is_err());
     assert_eq!(limiter.waiting(), 0);
-}
-
-/// A key whose clone and drop come back to the limiter, as those of an interner may.
-#[derive(PartialEq, Eq, Hash)]
-struct Reentrant(u32);
-
-static KEYED: std::sync::OnceLock<KeyedRateLimiter<Reentrant, TestClock>> =
-    std::sync::OnceLock::new();
-
-impl Clone for Reentrant {
-    fn clone(&self) -> Self {
-        let _ = KEYED.get().map(|limiter| limiter.len());
-        Reentrant(self.0)
-    }
-}
-
-impl Drop for Reentrant {
-    fn drop(&mut self) {
-        let _ = KEYED.get().map(|limiter| limiter.len());
-    }
-}
-
-#[test]
-fn keys_are_cloned_and_dropped_with_no_lock_held() {
-    let clock = TestClock::new();
-    let done = std::thread::spawn(move || {
-        let limiter = KeyedRateLimiter::new(Quota::per_second(nz(1))).with_timer(clock.clone());
-        let limiter = KEYED.get_or_init(|| limiter);
-        for n in 0..5000 {
-            limiter.try_acquire(&Reentrant(n), 1).unwrap();
-            if n % 1000 == 0 {
-                clock.advance(Duration::from_secs(2)); // for the sweeps of new keys
-            }
-        }
-        assert!(limiter.len() < 5000);
-        assert!(limiter.try_acquire(&Reentrant(4999), 1).is_err());
-        clock.advance(Duration::from_secs(2));
-        limiter.retain_recent();
-        assert!(limiter.is_empty());
-    });
-    for _ in 0..1000 {
-        if done.is_finished() {
-            return done.join().unwrap();
-        }
-        std::thread::sleep(10 * MS);
-    }
-    panic!("deadlock");
 }

@@ -94,8 +94,8 @@ impl<S> Layer<S> for GlobalConcurrencyLimitLayer {
 /// [`GlobalConcurrencyLimitLayer`].
 ///
 /// Readiness holds a permit, before the service inside is asked; the call's future holds it until it
-/// completes or is dropped. An error in place of readiness gives it back. A clone shares the permits, and is not ready. A service whose semaphore was
-/// closed is never ready.
+/// completes or is dropped. An error in place of readiness gives it back. A clone shares the permits,
+/// and is not ready. A service whose semaphore was closed is never ready.
 ///
 /// # Panics
 ///

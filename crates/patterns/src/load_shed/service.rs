@@ -50,9 +50,9 @@ impl<S> Layer<S> for LoadShedLayer {
 /// A service inside that is waited for keeps its place: a call that is refused does not give it up. A
 /// clone is not ready.
 ///
-/// So a clone that was refused and is then kept, but not used, has a place in the queue of a limit inside,
-/// and in time a permit. Drop such clones. Where they are kept, as one per connection is, use a limit that
-/// refuses by itself and has no queue:
+/// So a clone that was refused and is then kept, but not used, has a place in the queue of a limit
+/// inside, and in time a permit. Drop such clones. Where they are kept, as one per connection is, use a
+/// limit that refuses by itself and has no queue:
 /// [`BulkheadLayer::new(max, 0)`](crate::service::BulkheadLayer::new),
 /// [`RateLimitLayer::enforcing`](crate::service::RateLimitLayer::enforcing).
 #[derive(Debug)]

@@ -282,9 +282,9 @@ impl<K: Eq> Shard<K> {
     fn sweep(&mut self, now: u64) -> Vec<Hashed<K>> {
         let mut swept = Vec::new();
         for (key, mut bucket) in mem::take(&mut self.keys) {
-            // One that is fresh and that nobody else holds can't come to life meanwhile: it is only handed
-            // out under this lock. `get_mut` sees what the last other holder did, which a look at the
-            // count would not.
+            // One that is fresh and that nobody else holds can't come to life meanwhile: it is only
+            // handed out under this lock. `get_mut` sees what the last other holder did, which a look at
+            // the count would not.
             if Arc::get_mut(&mut bucket).is_some_and(|bucket| bucket.is_fresh(now)) {
                 swept.push(key);
             } else {

@@ -9,9 +9,9 @@ pub enum Decision {
     Stop,
     /// Another attempt, when the backoff says.
     Retry,
-    /// Another attempt, so long from now, in place of the backoff's delay, unless its delays have come to an
-    /// end. `Retry-After` of HTTP is meant by this. If the limits have no room for such a wait, there is no
-    /// further attempt.
+    /// Another attempt, so long from now, in place of the backoff's delay, unless its delays have come
+    /// to an end. `Retry-After` of HTTP is meant by this. If the limits have no room for such a wait,
+    /// there is no further attempt.
     RetryAfter(Duration),
 }
 

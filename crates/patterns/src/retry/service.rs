@@ -78,8 +78,8 @@ impl<P, B, T> RetryLayer<P, B, T> {
     }
 
     /// `hint` finds how long an error wants us to wait, as `Retry-After` of HTTP says. It takes the place
-    /// of the backoff's delay; a backoff that ends still ends the retries. The wait is never shorter; if the
-    /// limits have no room for it, there is no further attempt.
+    /// of the backoff's delay; a backoff that ends still ends the retries. The wait is never shorter; if
+    /// the limits have no room for it, there is no further attempt.
     pub fn hint<E, F>(self, hint: F) -> RetryLayer<Hinted<P, F>, B, T>
     where
         F: Fn(&E) -> Option<Duration>,

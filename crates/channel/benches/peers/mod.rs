@@ -1,0 +1,405 @@
+//! The channels that are compared, behind one trait.
+
+use std::future::Future;
+
+/// What is sent.
+pub trait Item: Copy + Default + Send + Sync + Unpin + 'static {
+    fn of(i: u64) -> Self;
+    fn number(&self) -> u64;
+}
+
+impl Item for u64 {
+    #[inline(always)]
+    fn of(i: u64) -> Self {
+        i
+    }
+    #[inline(always)]
+    fn number(&self) -> u64 {
+        *self
+    }
+}
+
+impl Item for [u64; 4] {
+    #[inline(always)]
+    fn of(i: u64) -> Self {
+        [i; 4]
+    }
+    #[inline(always)]
+    fn number(&self) -> u64 {
+        self[3]
+    }
+}
+
+/// A kind of channel. `capacity: None` is unbounded.
+pub trait Peer<T: Item>: 'static {
+    type Tx: Send + 'static;
+    type Rx: Send + 'static;
+    fn make(capacity: Option<usize>) -> Option<(Self::Tx, Self::Rx)>;
+    fn more_tx(_: &Self::Tx) -> Option<Self::Tx> {
+        None
+    }
+    fn more_rx(_: &Self::Rx) -> Option<Self::Rx> {
+        None
+    }
+    fn send(tx: &mut Self::Tx, item: T) -> impl Future<Output = ()> + Send;
+    fn recv(rx: &mut Self::Rx) -> impl Future<Output = Option<T>> + Send;
+    fn try_send(tx: &mut Self::Tx, item: T) -> bool;
+    fn try_recv(rx: &mut Self::Rx) -> Option<T>;
+    /// Sends all of `items`; one by one unless the channel knows better.
+    fn send_many(tx: &mut Self::Tx, items: &[T]) -> impl Future<Output = ()> + Send {
+        async move {
+            for &item in items {
+                Self::send(tx, item).await;
+            }
+        }
+    }
+    /// Receives up to `most` items into the empty `into`; none at the end. One await, then what is there,
+    /// unless the channel knows better.
+    fn recv_many(
+        rx: &mut Self::Rx,
+        into: &mut Vec<T>,
+        most: usize,
+    ) -> impl Future<Output = ()> + Send {
+        async move {
+            into.extend(Self::recv(rx).await);
+            while !into.is_empty() && into.len() < most {
+                match Self::try_recv(rx) {
+                    Some(item) => into.push(item),
+                    None => return,
+                }
+            }
+        }
+    }
+}
+
+macro_rules! cloneable {
+    (tx) => {
+        fn more_tx(tx: &Self::Tx) -> Option<Self::Tx> {
+            Some(tx.clone())
+        }
+    };
+    (both) => {
+        cloneable!(tx);
+        fn more_rx(rx: &Self::Rx) -> Option<Self::Rx> {
+            Some(rx.clone())
+        }
+    };
+}
+
+pub struct Ours;
+impl<T: Item> Peer<T> for Ours {
+    type Tx = ziggurat_channel::Sender<T>;
+    type Rx = ziggurat_channel::Receiver<T>;
+    fn make(capacity: Option<usize>) -> Option<(Self::Tx, Self::Rx)> {
+        Some(match capacity {
+            Some(n) => ziggurat_channel::bounded(n),
+            None => ziggurat_channel::unbounded(),
+        })
+    }
+    cloneable!(both);
+    async fn send(tx: &mut Self::Tx, item: T) {
+        let _ = tx.send(item).await;
+    }
+    async fn recv(rx: &mut Self::Rx) -> Option<T> {
+        rx.recv().await.ok()
+    }
+    fn try_send(tx: &mut Self::Tx, item: T) -> bool {
+        tx.try_send(item).is_ok()
+    }
+    fn try_recv(rx: &mut Self::Rx) -> Option<T> {
+        rx.try_recv().ok()
+    }
+    async fn send_many(tx: &mut Self::Tx, items: &[T]) {
+        let _ = tx.send_many(&mut items.to_vec().into()).await;
+    }
+    async fn recv_many(rx: &mut Self::Rx, into: &mut Vec<T>, most: usize) {
+        let _ = rx.recv_many(into, most).await;
+    }
+}
+
+/// For one sender and one receiver.
+pub struct OursSpsc;
+impl<T: Item> Peer<T> for OursSpsc {
+    type Tx = ziggurat_channel::spsc::Sender<T>;
+    type Rx = ziggurat_channel::spsc::Receiver<T>;
+    fn make(capacity: Option<usize>) -> Option<(Self::Tx, Self::Rx)> {
+        capacity.map(ziggurat_channel::spsc::bounded)
+    }
+    async fn send(tx: &mut Self::Tx, item: T) {
+        let _ = tx.send(item).await;
+    }
+    async fn recv(rx: &mut Self::Rx) -> Option<T> {
+        rx.recv().await.ok()
+    }
+    fn try_send(tx: &mut Self::Tx, item: T) -> bool {
+        tx.try_send(item).is_ok()
+    }
+    fn try_recv(rx: &mut Self::Rx) -> Option<T> {
+        rx.try_recv().ok()
+    }
+    async fn send_many(tx: &mut Self::Tx, mut items: &[T]) {
+        while !items.is_empty() && tx.ready().await.is_ok() {
+            items = &items[tx.try_send_slice(items).unwrap_or(0)..];
+        }
+    }
+    async fn recv_many(rx: &mut Self::Rx, into: &mut Vec<T>, most: usize) {
+        let _ = rx.recv_many(into, most).await;
+    }
+}
+
+pub struct AsyncChannel;
+impl<T: Item> Peer<T> for AsyncChannel {
+    type Tx = async_channel::Sender<T>;
+    type Rx = async_channel::Receiver<T>;
+    fn make(capacity: Option<usize>) -> Option<(Self::Tx, Self::Rx)> {
+        Some(match capacity {
+            Some(n) => async_channel::bounded(n),
+            None => async_channel::unbounded(),
+        })
+    }
+    cloneable!(both);
+    async fn send(tx: &mut Self::Tx, item: T) {
+        let _ = tx.send(item).await;
+    }
+    async fn recv(rx: &mut Self::Rx) -> Option<T> {
+        rx.recv().await.ok()
+    }
+    fn try_send(tx: &mut Self::Tx, item: T) -> bool {
+        tx.try_send(item).is_ok()
+    }
+    fn try_recv(rx: &mut Self::Rx) -> Option<T> {
+        rx.try_recv().ok()
+    }
+}
+
+pub struct Flume;
+impl<T: Item> Peer<T> for Flume {
+    type Tx = flume::Sender<T>;
+    type Rx = flume::Receiver<T>;
+    fn make(capacity: Option<usize>) -> Option<(Self::Tx, Self::Rx)> {
+        Some(match capacity {
+            Some(n) => flume::bounded(n),
+            None => flume::unbounded(),
+        })
+    }
+    cloneable!(both);
+    async fn send(tx: &mut Self::Tx, item: T) {
+        let _ = tx.send_async(item).await;
+    }
+    async fn recv(rx: &mut Self::Rx) -> Option<T> {
+        rx.recv_async().await.ok()
+    }
+    fn try_send(tx: &mut Self::Tx, item: T) -> bool {
+        tx.try_send(item).is_ok()
+    }
+    fn try_recv(rx: &mut Self::Rx) -> Option<T> {
+        rx.try_recv().ok()
+    }
+}
+
+pub struct Kanal;
+impl<T: Item> Peer<T> for Kanal {
+    type Tx = kanal::AsyncSender<T>;
+    type Rx = kanal::AsyncReceiver<T>;
+    fn make(capacity: Option<usize>) -> Option<(Self::Tx, Self::Rx)> {
+        Some(match capacity {
+            Some(n) => kanal::bounded_async(n),
+            None => kanal::unbounded_async(),
+        })
+    }
+    cloneable!(both);
+    async fn send(tx: &mut Self::Tx, item: T) {
+        let _ = tx.send(item).await;
+    }
+    async fn recv(rx: &mut Self::Rx) -> Option<T> {
+        rx.recv().await.ok()
+    }
+    fn try_send(tx: &mut Self::Tx, item: T) -> bool {
+        tx.try_send(item).is_ok_and(|sent| sent)
+    }
+    fn try_recv(rx: &mut Self::Rx) -> Option<T> {
+        rx.try_recv().ok().flatten()
+    }
+    async fn recv_many(rx: &mut Self::Rx, into: &mut Vec<T>, _most: usize) {
+        into.extend(rx.recv().await.ok());
+        if !into.is_empty() {
+            let _ = rx.drain_into(into);
+        }
+    }
+}
+
+pub struct Tokio;
+impl<T: Item> Peer<T> for Tokio {
+    type Tx = tokio::sync::mpsc::Sender<T>;
+    type Rx = tokio::sync::mpsc::Receiver<T>;
+    fn make(capacity: Option<usize>) -> Option<(Self::Tx, Self::Rx)> {
+        capacity.map(tokio::sync::mpsc::channel)
+    }
+    cloneable!(tx);
+    async fn send(tx: &mut Self::Tx, item: T) {
+        let _ = tx.send(item).await;
+    }
+    async fn recv(rx: &mut Self::Rx) -> Option<T> {
+        rx.recv().await
+    }
+    fn try_send(tx: &mut Self::Tx, item: T) -> bool {
+        tx.try_send(item).is_ok()
+    }
+    fn try_recv(rx: &mut Self::Rx) -> Option<T> {
+        rx.try_recv().ok()
+    }
+    async fn recv_many(rx: &mut Self::Rx, into: &mut Vec<T>, most: usize) {
+        rx.recv_many(into, most).await;
+    }
+}
+
+pub struct TokioUnbounded;
+impl<T: Item> Peer<T> for TokioUnbounded {
+    type Tx = tokio::sync::mpsc::UnboundedSender<T>;
+    type Rx = tokio::sync::mpsc::UnboundedReceiver<T>;
+    fn make(capacity: Option<usize>) -> Option<(Self::Tx, Self::Rx)> {
+        capacity.is_none().then(tokio::sync::mpsc::unbounded_channel)
+    }
+    cloneable!(tx);
+    async fn send(tx: &mut Self::Tx, item: T) {
+        let _ = tx.send(item);
+    }
+    async fn recv(rx: &mut Self::Rx) -> Option<T> {
+        rx.recv().await
+    }
+    fn try_send(tx: &mut Self::Tx, item: T) -> bool {
+        tx.send(item).is_ok()
+    }
+    fn try_recv(rx: &mut Self::Rx) -> Option<T> {
+        rx.try_recv().ok()
+    }
+}
+
+macro_rules! crossfire {
+    ($name:ident, $flavour:ident, $tx:ident, $rx:ident, $($clone:ident)?) => {
+        pub struct $name;
+        impl<T: Item> Peer<T> for $name {
+            type Tx = crossfire::$tx<crossfire::$flavour::Array<T>>;
+            type Rx = crossfire::$rx<crossfire::$flavour::Array<T>>;
+            fn make(capacity: Option<usize>) -> Option<(Self::Tx, Self::Rx)> {
+                capacity.map(crossfire::$flavour::bounded_async::<T>)
+            }
+            $(cloneable!($clone);)?
+            async fn send(tx: &mut Self::Tx, item: T) {
+                let _ = tx.send(item).await;
+            }
+            async fn recv(rx: &mut Self::Rx) -> Option<T> {
+                rx.recv().await.ok()
+            }
+            fn try_send(tx: &mut Self::Tx, item: T) -> bool {
+                tx.try_send(item).is_ok()
+            }
+            fn try_recv(rx: &mut Self::Rx) -> Option<T> {
+                rx.try_recv().ok()
+            }
+        }
+    };
+}
+crossfire!(CrossfireSpsc, spsc, AsyncTx, AsyncRx,);
+crossfire!(CrossfireMpsc, mpsc, MAsyncTx, AsyncRx, tx);
+crossfire!(CrossfireMpmc, mpmc, MAsyncTx, MAsyncRx, both);
+
+pub struct Thingbuf;
+impl<T: Item> Peer<T> for Thingbuf {
+    type Tx = thingbuf::mpsc::Sender<T>;
+    type Rx = thingbuf::mpsc::Receiver<T>;
+    fn make(capacity: Option<usize>) -> Option<(Self::Tx, Self::Rx)> {
+        capacity.map(thingbuf::mpsc::channel)
+    }
+    cloneable!(tx);
+    async fn send(tx: &mut Self::Tx, item: T) {
+        let _ = tx.send(item).await;
+    }
+    async fn recv(rx: &mut Self::Rx) -> Option<T> {
+        rx.recv().await
+    }
+    fn try_send(tx: &mut Self::Tx, item: T) -> bool {
+        tx.try_send(item).is_ok()
+    }
+    fn try_recv(rx: &mut Self::Rx) -> Option<T> {
+        rx.try_recv().ok()
+    }
+}
+
+pub struct Futures;
+impl<T: Item> Peer<T> for Futures {
+    type Tx = futures::channel::mpsc::Sender<T>;
+    type Rx = futures::channel::mpsc::Receiver<T>;
+    fn make(capacity: Option<usize>) -> Option<(Self::Tx, Self::Rx)> {
+        capacity.map(|n| futures::channel::mpsc::channel(n - 1))
+    }
+    cloneable!(tx);
+    async fn send(tx: &mut Self::Tx, item: T) {
+        let _ = futures::SinkExt::send(tx, item).await;
+    }
+    async fn recv(rx: &mut Self::Rx) -> Option<T> {
+        futures::StreamExt::next(rx).await
+    }
+    fn try_send(tx: &mut Self::Tx, item: T) -> bool {
+        tx.try_send(item).is_ok()
+    }
+    fn try_recv(rx: &mut Self::Rx) -> Option<T> {
+        rx.try_recv().ok()
+    }
+}
+
+/// It blocks the thread: only where each end has a thread of its own.
+pub struct Crossbeam;
+impl<T: Item> Peer<T> for Crossbeam {
+    type Tx = crossbeam_channel::Sender<T>;
+    type Rx = crossbeam_channel::Receiver<T>;
+    fn make(capacity: Option<usize>) -> Option<(Self::Tx, Self::Rx)> {
+        Some(match capacity {
+            Some(n) => crossbeam_channel::bounded(n),
+            None => crossbeam_channel::unbounded(),
+        })
+    }
+    cloneable!(both);
+    async fn send(tx: &mut Self::Tx, item: T) {
+        let _ = tx.send(item);
+    }
+    async fn recv(rx: &mut Self::Rx) -> Option<T> {
+        rx.recv().ok()
+    }
+    fn try_send(tx: &mut Self::Tx, item: T) -> bool {
+        tx.try_send(item).is_ok()
+    }
+    fn try_recv(rx: &mut Self::Rx) -> Option<T> {
+        rx.try_recv().ok()
+    }
+}
+
+/// It never waits but spins: the limit for one sender and one receiver with a core each.
+pub struct Rtrb;
+impl<T: Item> Peer<T> for Rtrb {
+    type Tx = rtrb::Producer<T>;
+    type Rx = rtrb::Consumer<T>;
+    fn make(capacity: Option<usize>) -> Option<(Self::Tx, Self::Rx)> {
+        capacity.map(rtrb::RingBuffer::new)
+    }
+    async fn send(tx: &mut Self::Tx, item: T) {
+        while tx.push(item).is_err() {
+            std::hint::spin_loop();
+        }
+    }
+    async fn recv(rx: &mut Self::Rx) -> Option<T> {
+        loop {
+            match rx.pop() {
+                Ok(item) => return Some(item),
+                Err(_) if rx.is_abandoned() => return rx.pop().ok(),
+                Err(_) => std::hint::spin_loop(),
+            }
+        }
+    }
+    fn try_send(tx: &mut Self::Tx, item: T) -> bool {
+        tx.push(item).is_ok()
+    }
+    fn try_recv(rx: &mut Self::Rx) -> Option<T> {
+        rx.pop().ok()
+    }
+}

@@ -1,0 +1,412 @@
+//! Every receiver gets every item, as far as it keeps up; what happens when it does not is the maker's
+//! choice.
+//!
+//! ```
+//! # futures_lite::future::block_on(async {
+//! use ziggurat_channel::broadcast::{self, Lag, RecvError};
+//!
+//! let (s, mut a) = broadcast::bounded(2, Lag::Report);
+//! let mut b = s.subscribe();
+//! for i in 0..3 {
+//!     s.send(i).await.unwrap();
+//! }
+//! assert_eq!(a.recv().await, Err(RecvError::Lagged(1)));
+//! assert_eq!(a.recv().await, Ok(1));
+//! assert_eq!(a.recv().await, Ok(2));
+//! assert_eq!(b.recv().await, Err(RecvError::Lagged(1)));
+//! drop(s);
+//! assert_eq!(a.recv().await, Err(RecvError::Closed));
+//! # });
+//! ```
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use crate::sync::{Arc, Mutex, lock};
+use crate::wait::{Key, Queue};
+use crate::{SendError, TrySendError};
+
+/// What happens when a channel is full because a receiver is slow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Lag {
+    /// The sender waits for the slowest receiver: nothing is lost.
+    Wait,
+    /// The oldest item goes, and a receiver that has not seen it is told how many it has missed.
+    Report,
+    /// The oldest item goes, and receivers that have not seen it go on with the next. They can ask for
+    /// [`missed`](Receiver::missed).
+    Skip,
+}
+
+/// Why nothing was received.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RecvError {
+    /// So many items were missed ([`Lag::Report`]). The next receive goes on with the oldest there is.
+    #[error("{0} items were missed")]
+    Lagged(u64),
+    /// All senders are gone, and there is nothing left.
+    #[error("receiving from an empty and closed channel")]
+    Closed,
+}
+
+/// Why nothing was received at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TryRecvError {
+    /// There is nothing yet.
+    #[error("receiving from an empty channel")]
+    Empty,
+    /// As [`RecvError::Lagged`].
+    #[error("{0} items were missed")]
+    Lagged(u64),
+    /// As [`RecvError::Closed`].
+    #[error("receiving from an empty and closed channel")]
+    Closed,
+}
+
+struct Entry<T> {
+    /// Cloned under the lock; the item itself is cloned outside of it.
+    item: std::sync::Arc<T>,
+    /// Receivers that have not seen it.
+    unseen: usize,
+}
+
+struct Inner<T> {
+    entries: VecDeque<Entry<T>>,
+    /// The number of the first entry.
+    first: u64,
+    senders: usize,
+    receivers: usize,
+}
+
+struct Shared<T> {
+    inner: Mutex<Inner<T>>,
+    capacity: usize,
+    lag: Lag,
+    receivers: Queue,
+    senders: Queue,
+}
+
+/// A channel that keeps up to `capacity` items for the slowest receiver.
+///
+/// # Panics
+///
+/// When `capacity` is 0.
+pub fn bounded<T>(capacity: usize, lag: Lag) -> (Sender<T>, Receiver<T>) {
+    assert!(capacity > 0, "capacity cannot be zero");
+    let inner = Inner { entries: VecDeque::new(), first: 0, senders: 1, receivers: 1 };
+    let shared = Arc::new(Shared {
+        inner: Mutex::new(inner),
+        capacity,
+        lag,
+        receivers: Queue::new(),
+        senders: Queue::new(),
+    });
+    (Sender { shared: shared.clone() }, Receiver { shared, next: 0, missed: 0 })
+}
+
+impl<T> Shared<T> {
+    fn try_send(&self, item: T) -> Result<(), TrySendError<T>> {
+        let mut inner = lock(&self.inner);
+        if inner.receivers == 0 {
+            return Err(TrySendError::Closed(item));
+        }
+        let mut gone = None;
+        if inner.entries.len() == self.capacity {
+            if self.lag == Lag::Wait {
+                return Err(TrySendError::Full(item));
+            }
+            gone = inner.entries.pop_front();
+            inner.first += 1;
+        }
+        let unseen = inner.receivers;
+        inner.entries.push_back(Entry { item: std::sync::Arc::new(item), unseen });
+        drop(inner);
+        // Outside the lock, as the wakes are.
+        drop(gone);
+        self.receivers.wake(usize::MAX);
+        Ok(())
+    }
+
+    /// Takes what everybody has seen from the front.
+    fn trim(inner: &mut Inner<T>) -> VecDeque<Entry<T>> {
+        let seen = inner.entries.iter().take_while(|entry| entry.unseen == 0).count();
+        inner.first += seen as u64;
+        let rest = inner.entries.split_off(seen);
+        std::mem::replace(&mut inner.entries, rest)
+    }
+
+    fn try_recv(
+        &self,
+        next: &mut u64,
+        missed: &mut u64,
+    ) -> Result<std::sync::Arc<T>, TryRecvError> {
+        let mut inner = lock(&self.inner);
+        if *next < inner.first {
+            let lost = inner.first - *next;
+            *next = inner.first;
+            *missed += lost;
+            if self.lag == Lag::Report {
+                return Err(TryRecvError::Lagged(lost));
+            }
+        }
+        let index = (*next - inner.first) as usize;
+        let Some(entry) = inner.entries.get_mut(index) else {
+            let closed = inner.senders == 0;
+            return Err(if closed { TryRecvError::Closed } else { TryRecvError::Empty });
+        };
+        *next += 1;
+        entry.unseen -= 1;
+        if entry.unseen > 0 || index > 0 {
+            return Ok(entry.item.clone());
+        }
+        // The last to see it, so that it need not be cloned.
+        let mut gone = Self::trim(&mut inner);
+        drop(inner);
+        self.senders.wake(gone.len());
+        let item = gone.pop_front().map(|entry| entry.item);
+        item.ok_or(TryRecvError::Empty)
+    }
+}
+
+/// The sending end.
+pub struct Sender<T> {
+    shared: Arc<Shared<T>>,
+}
+
+impl<T> Sender<T> {
+    /// Sends an item to all receivers that there are. Waits only for [`Lag::Wait`].
+    ///
+    /// # Errors
+    ///
+    /// When there is no receiver. The error gives the item back.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future before it completes drops the item, unsent.
+    pub fn send(&self, item: T) -> Send<'_, T> {
+        Send { sender: self, item: Some(item), key: None }
+    }
+
+    /// Sends an item at once.
+    ///
+    /// # Errors
+    ///
+    /// When there is no receiver or, for [`Lag::Wait`], no room. The error gives the item back.
+    pub fn try_send(&self, item: T) -> Result<(), TrySendError<T>> {
+        self.shared.try_send(item)
+    }
+
+    /// Another receiver, of what is sent from now on.
+    pub fn subscribe(&self) -> Receiver<T> {
+        let mut inner = lock(&self.shared.inner);
+        inner.receivers += 1;
+        let next = inner.first + inner.entries.len() as u64;
+        drop(inner);
+        Receiver { shared: self.shared.clone(), next, missed: 0 }
+    }
+
+    /// The number of receivers.
+    pub fn receiver_count(&self) -> usize {
+        lock(&self.shared.inner).receivers
+    }
+}
+
+impl<T> Clone for Sender<T> {
+    fn clone(&self) -> Self {
+        lock(&self.shared.inner).senders += 1;
+        Sender { shared: self.shared.clone() }
+    }
+}
+
+impl<T> Drop for Sender<T> {
+    fn drop(&mut self) {
+        let mut inner = lock(&self.shared.inner);
+        inner.senders -= 1;
+        let last = inner.senders == 0;
+        drop(inner);
+        if last {
+            self.shared.receivers.wake(usize::MAX);
+        }
+    }
+}
+
+impl<T> fmt::Debug for Sender<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sender").finish_non_exhaustive()
+    }
+}
+
+/// The receiving end. A clone goes on where this one is.
+pub struct Receiver<T> {
+    shared: Arc<Shared<T>>,
+    /// The number of the item to be received next.
+    next: u64,
+    missed: u64,
+}
+
+impl<T: Clone> Receiver<T> {
+    /// Receives the next item, and waits for it.
+    ///
+    /// # Errors
+    ///
+    /// When items were missed, or there will be no more.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost when the future is dropped.
+    pub fn recv(&mut self) -> Recv<'_, T> {
+        Recv { receiver: self, key: None }
+    }
+
+    /// Receives the next item if it is there.
+    ///
+    /// # Errors
+    ///
+    /// When there is none, or items were missed.
+    pub fn try_recv(&mut self) -> Result<T, TryRecvError> {
+        let item = self.shared.try_recv(&mut self.next, &mut self.missed)?;
+        Ok(std::sync::Arc::try_unwrap(item).unwrap_or_else(|shared| T::clone(&shared)))
+    }
+}
+
+impl<T> Receiver<T> {
+    /// How many items this receiver has missed in all.
+    pub fn missed(&self) -> u64 {
+        self.missed
+    }
+
+    /// How many items there are for this receiver, with those that it has missed and does not know of
+    /// yet.
+    pub fn len(&self) -> usize {
+        let inner = lock(&self.shared.inner);
+        (inner.first + inner.entries.len() as u64 - self.next) as usize
+    }
+
+    /// Whether there is nothing for this receiver.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Adds `change` to the number of those who have not seen what this one has not seen.
+    fn count(&self, inner: &mut Inner<T>, add: bool) {
+        let index = self.next.saturating_sub(inner.first) as usize;
+        for entry in inner.entries.iter_mut().skip(index) {
+            entry.unseen = if add { entry.unseen + 1 } else { entry.unseen - 1 };
+        }
+        inner.receivers = if add { inner.receivers + 1 } else { inner.receivers - 1 };
+    }
+}
+
+impl<T> Clone for Receiver<T> {
+    fn clone(&self) -> Self {
+        self.count(&mut lock(&self.shared.inner), true);
+        Receiver { shared: self.shared.clone(), next: self.next, missed: self.missed }
+    }
+}
+
+impl<T> Drop for Receiver<T> {
+    fn drop(&mut self) {
+        let mut inner = lock(&self.shared.inner);
+        self.count(&mut inner, false);
+        let gone = Shared::trim(&mut inner);
+        let last = inner.receivers == 0;
+        drop(inner);
+        self.shared.senders.wake(if last { usize::MAX } else { gone.len() });
+        drop(gone);
+    }
+}
+
+impl<T> fmt::Debug for Receiver<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Receiver").finish_non_exhaustive()
+    }
+}
+
+/// A future that sends an item to all. Made by [`Sender::send`].
+#[must_use = "futures do nothing unless you `.await` or poll them"]
+#[derive(Debug)]
+pub struct Send<'a, T> {
+    sender: &'a Sender<T>,
+    item: Option<T>,
+    key: Option<Key>,
+}
+
+// The item is never pinned.
+impl<T> Unpin for Send<'_, T> {}
+
+impl<T> Future for Send<'_, T> {
+    type Output = Result<(), SendError<T>>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let Send { sender, item, key } = self.get_mut();
+        let mut registered = false;
+        loop {
+            let Some(offered) = item.take() else { panic!("`Send` polled after completion") };
+            let sent = match sender.shared.try_send(offered) {
+                Ok(()) => Ok(()),
+                Err(TrySendError::Closed(back)) => Err(SendError(back)),
+                Err(TrySendError::Full(back)) => {
+                    *item = Some(back);
+                    if registered || !sender.shared.senders.park(key, cx.waker()) {
+                        return Poll::Pending;
+                    }
+                    registered = true;
+                    continue;
+                }
+            };
+            sender.shared.senders.unpark(key, true);
+            return Poll::Ready(sent);
+        }
+    }
+}
+
+impl<T> Drop for Send<'_, T> {
+    fn drop(&mut self) {
+        self.sender.shared.senders.unpark(&mut self.key, false);
+    }
+}
+
+/// A future that receives an item. Made by [`Receiver::recv`].
+#[must_use = "futures do nothing unless you `.await` or poll them"]
+#[derive(Debug)]
+pub struct Recv<'a, T> {
+    receiver: &'a mut Receiver<T>,
+    key: Option<Key>,
+}
+
+impl<T: Clone> Future for Recv<'_, T> {
+    type Output = Result<T, RecvError>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let Recv { receiver, key } = self.get_mut();
+        let mut registered = false;
+        loop {
+            let received = match receiver.try_recv() {
+                Ok(item) => Ok(item),
+                Err(TryRecvError::Lagged(missed)) => Err(RecvError::Lagged(missed)),
+                Err(TryRecvError::Closed) => Err(RecvError::Closed),
+                Err(TryRecvError::Empty) => {
+                    if registered || !receiver.shared.receivers.park(key, cx.waker()) {
+                        return Poll::Pending;
+                    }
+                    registered = true;
+                    continue;
+                }
+            };
+            return Poll::Ready(received);
+        }
+    }
+}
+
+impl<T> Drop for Recv<'_, T> {
+    fn drop(&mut self) {
+        // Everybody is woken at once, so that there is nothing to pass on.
+        self.receiver.shared.receivers.unpark(&mut self.key, true);
+    }
+}

@@ -1,0 +1,422 @@
+//! What the ends of a channel share: the header, the waiting lists, and how many ends there are.
+
+use std::collections::VecDeque;
+use std::panic::{RefUnwindSafe, UnwindSafe};
+
+use crate::layout::{CLOSED, FAULT_NONE, Header, KIND_BOUNDED, PARKED};
+use crate::ring::{Bounded, Miss, Unbounded, bounded, unbounded};
+use crate::sync::{AtomicPtr, AtomicUsize, Backoff, Ordering};
+use crate::wait::Queue;
+use crate::waiters::{Place, Side, Waiters};
+
+/// The header comes first: its address is the channel's address.
+#[repr(C)]
+pub(crate) struct Channel<T> {
+    pub(crate) header: Header,
+    pub(crate) waiters: Waiters,
+    closed: Queue,
+    pub(crate) sender_count: AtomicUsize,
+    pub(crate) receiver_count: AtomicUsize,
+    memory: Memory<T>,
+}
+
+/// The memory of the slots, which is freed even if an item's drop panics.
+struct Memory<T> {
+    spare: AtomicPtr<u8>,
+    free: unsafe fn(&Header, &AtomicPtr<u8>),
+    _items: std::marker::PhantomData<T>,
+}
+
+// SAFETY: items are handed from thread to thread, each to one at a time; the rest is shared atomically.
+unsafe impl<T: Send> Send for Channel<T> {}
+// SAFETY: as above; nobody gets a reference to an item.
+unsafe impl<T: Send> Sync for Channel<T> {}
+
+// An operation either moves an item or does not; there is no half-way that a panic could expose.
+impl<T> UnwindSafe for Channel<T> {}
+impl<T> RefUnwindSafe for Channel<T> {}
+
+impl<T> Channel<T> {
+    pub(crate) fn bounded(capacity: usize) -> Self {
+        Self::new(bounded::make::<T>(capacity), |header, _| {
+            // SAFETY: called once, with the header made here.
+            unsafe { bounded::free::<T>(header) }
+        })
+    }
+
+    /// A bounded channel that has moved `laps` times its capacity already.
+    #[cfg(all(test, not(ziggurat_loom)))]
+    pub(crate) fn bounded_at(capacity: usize, laps: u64) -> Self {
+        Self::new(bounded::make_at::<T>(capacity, laps), |header, _| {
+            // SAFETY: as above.
+            unsafe { bounded::free::<T>(header) }
+        })
+    }
+
+    pub(crate) fn unbounded() -> Self {
+        Self::new(unbounded::make::<T>(), |header, spare| {
+            // SAFETY: as above.
+            unsafe { unbounded::free::<T>(header, spare) }
+        })
+    }
+
+    fn new(header: Header, free: unsafe fn(&Header, &AtomicPtr<u8>)) -> Self {
+        let spare = AtomicPtr::new(std::ptr::null_mut());
+        Channel {
+            header,
+            waiters: Waiters::new(),
+            closed: Queue::new(),
+            sender_count: AtomicUsize::new(1),
+            receiver_count: AtomicUsize::new(1),
+            memory: Memory { spare, free, _items: std::marker::PhantomData },
+        }
+    }
+
+    #[inline(always)]
+    fn is_bounded(&self) -> bool {
+        self.header.kind == KIND_BOUNDED
+    }
+
+    #[inline(always)]
+    fn ring(&self) -> Bounded<'_, T> {
+        // SAFETY: `bounded` made the header for this type; callers check `is_bounded`.
+        unsafe { Bounded::new(&self.header) }
+    }
+
+    #[inline(always)]
+    fn segments(&self) -> Unbounded<'_, T> {
+        // SAFETY: `unbounded` made the header for this type.
+        unsafe { Unbounded::new(&self.header, &self.memory.spare) }
+    }
+
+    /// Moves an item in, without waiting for anybody.
+    #[inline(always)]
+    pub(crate) fn push(&self, item: T) -> Result<(), (Miss, T)> {
+        if !self.is_bounded() {
+            return self.push_unbounded(item);
+        }
+        match self.ring().push(item) {
+            Ok(parked) => {
+                self.sent(parked, 1);
+                Ok(())
+            }
+            Err((miss, item)) => Err((self.check(miss), item)),
+        }
+    }
+
+    // A function of its own, so that the bounded path does not save registers for it.
+    #[inline(never)]
+    fn push_unbounded(&self, item: T) -> Result<(), (Miss, T)> {
+        match self.segments().push(item) {
+            Ok(parked) => {
+                if parked {
+                    self.wake(Side::Receivers, 1);
+                }
+                Ok(())
+            }
+            Err(item) => Err((Miss::Closed, item)),
+        }
+    }
+
+    /// As [`push`](Self::push), but waits while somebody else is in the middle of an operation.
+    #[inline]
+    pub(crate) fn push_settled(&self, mut item: T) -> Result<(), (Miss, T)> {
+        let mut backoff = Backoff::new();
+        loop {
+            match self.push(item) {
+                Err((Miss::Busy, back)) => item = back,
+                done => return done,
+            }
+            backoff.snooze();
+        }
+    }
+
+    /// Moves an item in, and the oldest out if there is no room.
+    pub(crate) fn force(&self, mut item: T) -> Result<Option<T>, T> {
+        if !self.is_bounded() {
+            return self.push(item).map(|()| None).map_err(|(_, item)| item);
+        }
+        let mut backoff = Backoff::new();
+        loop {
+            match self.ring().force(item) {
+                Ok((displaced, parked)) => {
+                    self.sent(parked, 1);
+                    return Ok(displaced);
+                }
+                Err((Miss::Closed, back)) => return Err(back),
+                Err((miss, back)) => {
+                    self.check(miss);
+                    item = back;
+                }
+            }
+            backoff.snooze();
+        }
+    }
+
+    /// Takes an item out, without waiting for anybody.
+    #[inline(always)]
+    pub(crate) fn pop(&self) -> Result<T, Miss> {
+        if !self.is_bounded() {
+            return self.pop_unbounded();
+        }
+        match self.ring().pop() {
+            Ok((item, parked)) => {
+                self.received(parked, 1);
+                Ok(item)
+            }
+            Err(miss) => Err(self.check(miss)),
+        }
+    }
+
+    #[inline(never)]
+    fn pop_unbounded(&self) -> Result<T, Miss> {
+        let item = self.segments().pop()?;
+        self.received(false, 1);
+        Ok(item)
+    }
+
+    /// As [`pop`](Self::pop), but waits while somebody else is in the middle of an operation.
+    #[inline]
+    pub(crate) fn pop_settled(&self) -> Result<T, Miss> {
+        let mut backoff = Backoff::new();
+        loop {
+            match self.pop() {
+                Err(Miss::Busy) => backoff.snooze(),
+                done => return done,
+            }
+        }
+    }
+
+    /// Moves up to `most` items from the front of `items` in; at least one.
+    pub(crate) fn push_many(&self, items: &mut VecDeque<T>) -> Result<usize, Miss> {
+        let most = items.len() as u64;
+        if self.is_bounded() {
+            let claim = self.ring().claim_push(most).map_err(|miss| self.check(miss))?;
+            let parked = self.ring().fill(claim, &mut items.drain(..claim.count()));
+            self.sent(parked, claim.count());
+            Ok(claim.count())
+        } else {
+            let claim = self.segments().claim_push(most).ok_or(Miss::Closed)?;
+            let parked = self.segments().fill(claim, &mut items.drain(..claim.count()));
+            self.sent(parked, claim.count());
+            Ok(claim.count())
+        }
+    }
+
+    /// Moves up to `most` items to the end of `items`; at least one.
+    pub(crate) fn pop_many(&self, items: &mut Vec<T>, most: usize) -> Result<usize, Miss> {
+        if self.is_bounded() {
+            let most = most.min(self.header.capacity as usize);
+            // Before the claim, so that nothing after it can fail.
+            items.reserve(most);
+            let claim = self.ring().claim_pop(most as u64).map_err(|miss| self.check(miss))?;
+            let parked = self.ring().drain(claim, |item| items.push(item));
+            self.received(parked, claim.count());
+            Ok(claim.count())
+        } else {
+            let most = most.min(unbounded::SLOTS as usize);
+            items.reserve(most);
+            let claim = self.segments().claim_pop(most as u64)?;
+            self.segments().drain(claim, |item| items.push(item));
+            self.received(false, claim.count());
+            Ok(claim.count())
+        }
+    }
+
+    /// Keeps room for one item.
+    pub(crate) fn reserve(&self) -> Result<(), Miss> {
+        if self.is_bounded() {
+            self.ring().reserve().map_err(|miss| self.check(miss))
+        } else if self.is_closed() {
+            Err(Miss::Closed)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Uses what [`reserve`](Self::reserve) has kept.
+    pub(crate) fn push_reserved(&self, item: T) -> Result<(), T> {
+        if !self.is_bounded() {
+            return self.push(item).map_err(|(_, item)| item);
+        }
+        let parked = self.ring().push_reserved(item)?;
+        self.sent(parked, 1);
+        Ok(())
+    }
+
+    /// Gives back what [`reserve`](Self::reserve) has kept.
+    pub(crate) fn unreserve(&self) {
+        if self.is_bounded() && self.ring().unreserve() {
+            self.wake(Side::Senders, 1);
+        }
+    }
+
+    /// After a send: wakes whom it concerns.
+    #[inline(always)]
+    fn sent(&self, receiver_parked: bool, count: usize) {
+        if receiver_parked {
+            self.wake(Side::Receivers, count);
+        }
+        // Relaxed: see "A slot that is claimed but not finished" in `layout`.
+        if self.header.senders.word.load(Ordering::Relaxed) & PARKED != 0 {
+            self.pass_on(Side::Senders);
+        }
+    }
+
+    /// After a receive: wakes whom it concerns.
+    #[inline(always)]
+    fn received(&self, sender_parked: bool, count: usize) {
+        if sender_parked {
+            self.wake(Side::Senders, count);
+        }
+        if self.header.receivers.word.load(Ordering::Relaxed) & PARKED != 0 {
+            self.pass_on(Side::Receivers);
+        }
+    }
+
+    /// Wakes one of a side, if it would find what it waits for.
+    #[cold]
+    #[inline(never)]
+    fn pass_on(&self, side: Side) {
+        let ready = match side {
+            Side::Senders => self.is_bounded() && self.ring().has_room(),
+            Side::Receivers if self.is_bounded() => self.ring().has_item(),
+            Side::Receivers => self.segments().has_item(),
+        };
+        if ready {
+            self.wake(side, 1);
+        }
+    }
+
+    /// Closes the channel when its memory makes no sense.
+    #[inline]
+    fn check(&self, miss: Miss) -> Miss {
+        match miss {
+            Miss::Corrupt(fault) => {
+                self.fail(fault);
+                Miss::Closed
+            }
+            miss => miss,
+        }
+    }
+
+    #[cold]
+    pub(crate) fn fail(&self, fault: u32) {
+        // The first one is the one that is told.
+        let fault_word = &self.header.fault;
+        let _ = fault_word.compare_exchange(FAULT_NONE, fault, Ordering::AcqRel, Ordering::Relaxed);
+        self.close();
+    }
+
+    pub(crate) fn fault(&self) -> u32 {
+        self.header.fault.load(Ordering::Acquire)
+    }
+
+    /// Closes the channel. `true`: it was open.
+    pub(crate) fn close(&self) -> bool {
+        // SeqCst: in one order with the senders' claims, and with the parkers' looks.
+        let was = self.header.senders_line.tail.fetch_or(CLOSED, Ordering::SeqCst);
+        if was & CLOSED != 0 {
+            return false;
+        }
+        crate::sync::fence(Ordering::SeqCst);
+        self.wake(Side::Senders, usize::MAX);
+        self.wake(Side::Receivers, usize::MAX);
+        self.closed.wake(usize::MAX);
+        true
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.header.senders_line.tail.load(Ordering::SeqCst) & CLOSED != 0
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        if self.is_bounded() { self.ring().len() } else { self.segments().len() }
+    }
+
+    pub(crate) fn is_full(&self) -> bool {
+        self.is_bounded()
+            && self.ring().len() + self.ring().reserved() >= self.header.capacity as usize
+    }
+
+    pub(crate) fn capacity(&self) -> Option<usize> {
+        self.is_bounded().then_some(self.header.capacity as usize)
+    }
+
+    #[inline]
+    pub(crate) fn wake(&self, side: Side, count: usize) {
+        self.waiters.wake(&self.header, side, count);
+    }
+
+    /// Those who wait for the end.
+    pub(crate) fn at_close(&self) -> &Queue {
+        &self.closed
+    }
+
+    /// Drops what is left. An item whose drop panics does not keep the others.
+    fn drop_items(&self) {
+        struct Rest<'a, T>(&'a Channel<T>);
+        impl<T> Drop for Rest<'_, T> {
+            fn drop(&mut self) {
+                self.0.drop_items();
+            }
+        }
+        while let Ok(item) = self.pop() {
+            let rest = Rest(self);
+            drop(item);
+            std::mem::forget(rest);
+        }
+    }
+}
+
+impl<T> Place for &Channel<T> {
+    #[inline(always)]
+    fn place(&self) -> (&Header, &Waiters) {
+        (&self.header, &self.waiters)
+    }
+}
+
+impl<T> Drop for Channel<T> {
+    fn drop(&mut self) {
+        struct Free<'a, T>(&'a Channel<T>);
+        impl<T> Drop for Free<'_, T> {
+            fn drop(&mut self) {
+                let memory = &self.0.memory;
+                // SAFETY: the last use of the header that was made along with this function.
+                unsafe { (memory.free)(&self.0.header, &memory.spare) }
+            }
+        }
+        let _free = Free(self);
+        self.drop_items();
+    }
+}
+
+#[cfg(all(test, not(ziggurat_loom)))]
+mod tests {
+    use super::*;
+
+    /// Positions have 48 bits, and come back to 0.
+    #[test]
+    fn positions_wrap() {
+        for (capacity, laps) in [(4, (1 << 46) - 1), (3, (1 << 47) / 3 - 1), (1, (1 << 48) - 2)] {
+            let channel = Channel::bounded_at(capacity, laps);
+            for i in 0..capacity as u32 * 5 {
+                channel.push(i).expect("room");
+                if i % 2 == 0 && capacity > 1 {
+                    channel.reserve().expect("room");
+                    channel.push_reserved(i).expect("open");
+                    assert_eq!(channel.pop(), Ok(i));
+                }
+                assert_eq!(channel.len(), 1);
+                assert_eq!(channel.pop(), Ok(i));
+                assert_eq!(channel.pop(), Err(Miss::Blocked));
+            }
+            for i in 0..capacity as u32 {
+                channel.push(i).expect("room");
+            }
+            assert_eq!(channel.push(0).map_err(|(miss, _)| miss), Err(Miss::Blocked));
+            assert_eq!(channel.force(9), Ok(Some(0)));
+            assert!(channel.is_full() && channel.fault() == FAULT_NONE);
+        }
+    }
+}

@@ -1,0 +1,379 @@
+//! The bounded many-to-many ring (Vyukov's, with exact capacities, reservations and batches).
+//!
+//! The layout and the algorithm are described in [`layout`](crate::layout).
+
+mod reserve;
+
+use std::marker::PhantomData;
+use std::mem::offset_of;
+
+use super::{Miss, Slot, full, is_parked, publish, receivers, senders};
+
+use crate::layout::{
+    CLOSED, FAULT_POSITION, FAULT_STAMP, Header, KIND_BOUNDED, ONE, POSITION, RESERVATION, RESERVED,
+};
+use crate::sync::{Backoff, Ordering};
+
+/// The ring behind a header. It is `Copy`: all that there is is in the header.
+pub(crate) struct Bounded<'a, T> {
+    header: &'a Header,
+    _items: PhantomData<Slot<T>>,
+}
+
+impl<T> Clone for Bounded<'_, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for Bounded<'_, T> {}
+
+/// A run of positions that belong to the caller.
+#[derive(Clone, Copy)]
+pub(crate) struct Claim {
+    at: u64,
+    count: u64,
+}
+
+impl Claim {
+    pub(crate) fn count(&self) -> usize {
+        self.count as usize
+    }
+}
+
+/// A header for `capacity` items, and the slots that it points to, which are freed by [`free`].
+pub(crate) fn make<T>(capacity: usize) -> Header {
+    make_at::<T>(capacity, 0)
+}
+
+/// As [`make`], for a ring that has moved `laps * capacity` items already.
+pub(crate) fn make_at<T>(capacity: usize, laps: u64) -> Header {
+    let count = capacity as u64;
+    let start = laps * count * ONE;
+    let slots: Box<[Slot<T>]> = (0..count).map(|i| Slot::new(start + i * ONE)).collect();
+    let slots = Box::into_raw(slots).cast::<u8>();
+    let header = Header::new::<T>(
+        KIND_BOUNDED,
+        count,
+        slots,
+        size_of::<Slot<T>>(),
+        offset_of!(Slot<T>, value),
+    );
+    // Relaxed: nobody else sees the header yet.
+    header.senders_line.tail.store(start, Ordering::Relaxed);
+    header.receivers_line.head.store(start, Ordering::Relaxed);
+    header
+}
+
+/// Frees the slots of a ring, whose items the caller has taken out.
+///
+/// # Safety
+///
+/// The header was made by [`make`] for the same type, and is not used any more.
+pub(crate) unsafe fn free<T>(header: &Header) {
+    let slots = std::ptr::slice_from_raw_parts_mut(
+        header.slots.cast::<Slot<T>>(),
+        header.capacity as usize,
+    );
+    // SAFETY: this is the box that `make` took apart.
+    drop(unsafe { Box::from_raw(slots) });
+}
+
+impl<'a, T> Bounded<'a, T> {
+    /// # Safety
+    ///
+    /// The header was made by [`make`] for the same type.
+    #[inline(always)]
+    pub(crate) unsafe fn new(header: &'a Header) -> Self {
+        Bounded { header, _items: PhantomData }
+    }
+
+    #[inline(always)]
+    fn slot(&self, at: u64) -> &'a Slot<T> {
+        // SAFETY: an index is below the number of slots, and the slots live as long as the header.
+        unsafe { &*self.header.slots.cast::<Slot<T>>().add(self.header.index(at)) }
+    }
+
+    /// Moves an item in. `Ok(true)`: a receiver is parked.
+    #[inline(always)]
+    pub(crate) fn push(&self, item: T) -> Result<bool, (Miss, T)> {
+        let tail_word = &self.header.senders_line.tail;
+        // The orderings are those of `claim_push`; this is its first round, for one item.
+        let tail = tail_word.load(Ordering::Acquire);
+        let slot = self.slot(tail);
+        // A stamp of a free slot has no lower bits, so that `tail` has none, either, if they are equal.
+        if slot.stamp.load(Ordering::Acquire) == tail {
+            let next = self.header.advance(tail, 1);
+            let claimed =
+                tail_word.compare_exchange(tail, next, Ordering::AcqRel, Ordering::Relaxed);
+            if claimed.is_ok() {
+                // SAFETY: claimed just now.
+                unsafe { slot.write(item) };
+                return Ok(publish(&slot.stamp, full(tail), receivers(self.header)));
+            }
+        }
+        self.push_slow(item)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn push_slow(&self, item: T) -> Result<bool, (Miss, T)> {
+        match self.claim_push(1) {
+            Ok(claim) => {
+                let slot = self.slot(claim.at);
+                // SAFETY: claimed just now.
+                unsafe { slot.write(item) };
+                Ok(publish(&slot.stamp, full(claim.at), receivers(self.header)))
+            }
+            Err(miss) => Err((miss, item)),
+        }
+    }
+
+    /// Takes an item out. The flag: a sender is parked.
+    #[inline(always)]
+    pub(crate) fn pop(&self) -> Result<(T, bool), Miss> {
+        let head_word = &self.header.receivers_line.head;
+        // The orderings are those of `claim_pop`; this is its first round, for one item.
+        let head = head_word.load(Ordering::Relaxed);
+        let slot = self.slot(head);
+        if slot.stamp.load(Ordering::Acquire) == full(head) {
+            let next = self.header.advance(head, 1);
+            let claimed =
+                head_word.compare_exchange(head, next, Ordering::Relaxed, Ordering::Relaxed);
+            if claimed.is_ok() {
+                return Ok(self.take(head, slot));
+            }
+        }
+        self.pop_slow()
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn pop_slow(&self) -> Result<(T, bool), Miss> {
+        let claim = self.claim_pop(1)?;
+        Ok(self.take(claim.at, self.slot(claim.at)))
+    }
+
+    /// Empties the slot of the claimed position `at`.
+    #[inline(always)]
+    fn take(&self, at: u64, slot: &Slot<T>) -> (T, bool) {
+        // SAFETY: claimed by the caller.
+        let item = unsafe { slot.read() };
+        let free = self.header.advance(at, self.header.capacity);
+        (item, publish(&slot.stamp, free, senders(self.header)))
+    }
+
+    /// Claims between 1 and `most` positions for sending.
+    pub(crate) fn claim_push(&self, most: u64) -> Result<Claim, Miss> {
+        let tail_word = &self.header.senders_line.tail;
+        // Acquire, and AcqRel below: a slot that is kept for reservations was found free by whoever
+        // changed `tail` before, not necessarily by whoever uses it.
+        let mut tail = tail_word.load(Ordering::Acquire);
+        let mut backoff = Backoff::new();
+        loop {
+            if tail & CLOSED != 0 {
+                return Err(Miss::Closed);
+            }
+            let at = tail & POSITION;
+            let first = self.after_reserved(tail);
+            let count = self.run(first, most, |at| at);
+            if count == 0 {
+                // Acquire: what came before the last change is needed for the checks.
+                let now = tail_word.load(Ordering::Acquire);
+                if now != tail {
+                    tail = now;
+                    continue;
+                }
+                return Err(self.why_no_push(tail, first));
+            }
+            let next = self.header.advance(at, count) | (tail & !POSITION);
+            // That neither `CLOSED` nor the reservations have changed is part of the comparison.
+            match tail_word.compare_exchange_weak(tail, next, Ordering::AcqRel, Ordering::Acquire) {
+                Ok(_) if tail & RESERVED == 0 => return Ok(Claim { at, count }),
+                Ok(_) => return Ok(self.wait_free(Claim { at, count })),
+                Err(now) => tail = now,
+            }
+            backoff.snooze();
+        }
+    }
+
+    /// Waits until the slots of a claim are free. They are, unless a [`force`](Self::force) beside
+    /// reservations is not finished.
+    #[cold]
+    fn wait_free(&self, claim: Claim) -> Claim {
+        for i in 0..claim.count {
+            let at = self.header.advance(claim.at, i);
+            let mut backoff = Backoff::new();
+            while self.slot(at).stamp.load(Ordering::Acquire) != at {
+                backoff.snooze();
+            }
+        }
+        claim
+    }
+
+    /// The first position that is not kept for those who have reserved.
+    #[inline(always)]
+    fn after_reserved(&self, tail: u64) -> u64 {
+        let reserved = (tail & RESERVED) / RESERVATION;
+        if reserved == 0 { tail & POSITION } else { self.header.advance(tail & POSITION, reserved) }
+    }
+
+    /// How many positions from `first` on, at most `most`, have the stamp that `expected` says.
+    #[inline(always)]
+    fn run(&self, first: u64, most: u64, expected: impl Fn(u64) -> u64) -> u64 {
+        let most = most.min(self.header.capacity);
+        let (mut at, mut count) = (first, 0);
+        // Acquire: pairs with the release of whoever used the slot before.
+        while count < most && self.slot(at).stamp.load(Ordering::Acquire) == expected(at) {
+            at = self.header.advance(at, 1);
+            count += 1;
+        }
+        count
+    }
+
+    /// Why the slot of `first` is not free, `tail` being what it was when that was seen.
+    #[cold]
+    fn why_no_push(&self, tail: u64, first: u64) -> Miss {
+        // SeqCst: a full ring is full in the order that all threads agree on.
+        let head = self.header.receivers_line.head.load(Ordering::SeqCst) & POSITION;
+        let reserved = (tail & RESERVED) / RESERVATION;
+        let used = self.header.distance(head, tail & POSITION) + reserved;
+        let stamp = self.slot(first).stamp.load(Ordering::Acquire);
+        if used == self.header.capacity {
+            Miss::Blocked
+        } else if stamp == first || self.is_behind(stamp, first) {
+            // Being emptied, or emptied since. (`used` may be too large by a claim of `force` or, when
+            // `tail` is out of date, by anything; then the caller has to look again, too.)
+            Miss::Busy
+        } else if self.header.senders_line.tail.load(Ordering::Acquire) != tail {
+            Miss::Busy
+        } else {
+            Miss::Corrupt(FAULT_STAMP)
+        }
+    }
+
+    /// Claims between 1 and `most` positions for receiving.
+    pub(crate) fn claim_pop(&self, most: u64) -> Result<Claim, Miss> {
+        let head_word = &self.header.receivers_line.head;
+        // Relaxed: as in `claim_push`.
+        let mut head = head_word.load(Ordering::Relaxed);
+        let mut backoff = Backoff::new();
+        loop {
+            let count = self.run(head, most, full);
+            if count == 0 {
+                let now = head_word.load(Ordering::Acquire);
+                if now != head {
+                    head = now;
+                    continue;
+                }
+                return Err(self.why_no_pop(head));
+            }
+            let next = self.header.advance(head, count);
+            // Relaxed: the stamps carry the order of the items.
+            match head_word.compare_exchange_weak(head, next, Ordering::Relaxed, Ordering::Relaxed)
+            {
+                Ok(_) => return Ok(Claim { at: head, count }),
+                Err(now) => head = now,
+            }
+            backoff.snooze();
+        }
+    }
+
+    /// Why the slot of `head` has no item.
+    #[cold]
+    fn why_no_pop(&self, head: u64) -> Miss {
+        // SeqCst: an empty ring is empty in the order that all threads agree on, and what came before
+        // `close` is visible to whoever sees it closed.
+        let tail = self.header.senders_line.tail.load(Ordering::SeqCst);
+        if tail & POSITION == head {
+            return if tail & CLOSED != 0 { Miss::Closed } else { Miss::Blocked };
+        }
+        let stamp = self.slot(head).stamp.load(Ordering::Acquire);
+        let current = self.header.receivers_line.head.load(Ordering::Acquire) == head;
+        if !current || stamp == full(head) {
+            Miss::Busy
+        } else if self.header.distance(head, tail & POSITION) > self.header.capacity + 1 {
+            // One more than the capacity is what `force` does in between.
+            Miss::Corrupt(FAULT_POSITION)
+        } else if stamp == head || self.is_behind(stamp, head) {
+            Miss::Busy
+        } else {
+            Miss::Corrupt(FAULT_STAMP)
+        }
+    }
+
+    /// Whether a stamp is one that the slot of `at` may have had before its turn: that of the lap
+    /// before, or, while a [`force`](Self::force) is not finished, of the one before that.
+    fn is_behind(&self, stamp: u64, at: u64) -> bool {
+        let lap = self.lap_before(at);
+        [lap, full(lap), full(self.lap_before(lap))].contains(&stamp)
+    }
+
+    /// The position word one lap before `at`.
+    fn lap_before(&self, at: u64) -> u64 {
+        let lap = self.header.capacity * ONE;
+        if self.header.wrap != 0 && at < lap {
+            at + self.header.wrap - lap
+        } else {
+            at.wrapping_sub(lap)
+        }
+    }
+
+    /// Fills a claim with the first items of `items`. `true`: a receiver is parked. When the iterator
+    /// ends too early the process is aborted: the claim cannot be taken back.
+    pub(crate) fn fill(&self, claim: Claim, items: &mut impl Iterator<Item = T>) -> bool {
+        let mut at = claim.at;
+        for _ in 0..claim.count {
+            let Some(item) = items.next() else { std::process::abort() };
+            let slot = self.slot(at);
+            // SAFETY: claimed by the caller.
+            unsafe { slot.write(item) };
+            // Release: the item is there when the stamp says so. The fence comes once, after the last.
+            slot.stamp.store(full(at), Ordering::Release);
+            at = self.header.advance(at, 1);
+        }
+        is_parked(receivers(self.header))
+    }
+
+    /// Hands the items of a claim to `sink`, which must not panic. `true`: a sender is parked.
+    pub(crate) fn drain(&self, claim: Claim, mut sink: impl FnMut(T)) -> bool {
+        let mut at = claim.at;
+        for _ in 0..claim.count {
+            let slot = self.slot(at);
+            // SAFETY: claimed by the caller.
+            sink(unsafe { slot.read() });
+            // Release: as in `pop`.
+            slot.stamp.store(self.header.advance(at, self.header.capacity), Ordering::Release);
+            at = self.header.advance(at, 1);
+        }
+        is_parked(senders(self.header))
+    }
+
+    /// Whether the next send would find a slot, for passing wakes on.
+    #[cold]
+    pub(crate) fn has_room(&self) -> bool {
+        let tail = self.header.senders_line.tail.load(Ordering::Acquire);
+        let first = self.after_reserved(tail);
+        self.slot(first).stamp.load(Ordering::Acquire) == first
+    }
+
+    /// Whether the next receive would find an item, for passing wakes on.
+    #[cold]
+    pub(crate) fn has_item(&self) -> bool {
+        let head = self.header.receivers_line.head.load(Ordering::Acquire);
+        self.slot(head).stamp.load(Ordering::Acquire) == full(head)
+    }
+
+    /// Items that were claimed by senders and not yet by receivers.
+    pub(crate) fn len(&self) -> usize {
+        loop {
+            // SeqCst: both belong to one moment when `tail` is the same again.
+            let tail = self.header.senders_line.tail.load(Ordering::SeqCst);
+            let head = self.header.receivers_line.head.load(Ordering::SeqCst);
+            if self.header.senders_line.tail.load(Ordering::SeqCst) == tail {
+                let len = self.header.distance(head & POSITION, tail & POSITION);
+                return len.min(self.header.capacity) as usize;
+            }
+        }
+    }
+}

@@ -1,0 +1,423 @@
+//! The bounded one-to-one ring: no compare-and-swap, no stamp, no barrier on the way of an item.
+//!
+//! The layout is described in [`layout`](crate::layout). The slots are bare items, a power of two of
+//! them, of which `capacity` are used at a time.
+//!
+//! # The end
+//!
+//! `last` says at which position the ring ends; it is written once, by an exchange from "open". The
+//! sender closes by writing its `tail`. The receiver closes by setting `ENDED` in the word that the
+//! sender reads after each publication, passing the heavy barrier, and writing the `tail` that it sees
+//! then. A sender that does not see `ENDED` after a publication has published before the barrier, so
+//! that `last` is behind its item. One that sees it tries to write its own `tail` to `last`; whoever
+//! writes first decides, and if that is not behind the item the sender takes the item back, which the
+//! receiver will never look at.
+
+use std::mem::MaybeUninit;
+
+use super::{Miss, publish_word};
+use crate::fence;
+use crate::layout::{
+    ASYMMETRIC, ENDED, FAULT_NONE, FAULT_POSITION, Header, KIND_SPSC, ONE, PARKED,
+};
+use crate::sync::{Arc, Ordering, UnsafeCell, fence as full_fence};
+use crate::waiters::{Place, Side, Waiters};
+
+type Slot<T> = UnsafeCell<MaybeUninit<T>>;
+
+/// `last` of a ring that is open.
+const OPEN: u64 = u64::MAX;
+
+/// What both ends share.
+#[repr(C)]
+pub(crate) struct Ring<T> {
+    pub(crate) header: Header,
+    pub(crate) waiters: Waiters,
+    _items: std::marker::PhantomData<T>,
+}
+
+// SAFETY: an item is written by the sender and read by the receiver, after the position that hands it
+// over.
+unsafe impl<T: Send> Send for Ring<T> {}
+// SAFETY: as above.
+unsafe impl<T: Send> Sync for Ring<T> {}
+
+impl<T> Drop for Ring<T> {
+    fn drop(&mut self) {
+        let count = self.header.mask as usize + 1;
+        let slots = std::ptr::slice_from_raw_parts_mut(self.header.slots.cast::<Slot<T>>(), count);
+        // SAFETY: this is the box that `make` took apart. The receiver has taken the items out.
+        drop(unsafe { Box::from_raw(slots) });
+    }
+}
+
+impl<T> Ring<T> {
+    #[inline(always)]
+    fn slot(&self, at: u64) -> &Slot<T> {
+        let index = ((at / ONE) & self.header.mask) as usize;
+        // SAFETY: the mask is the number of slots less one.
+        unsafe { &*self.header.slots.cast::<Slot<T>>().add(index) }
+    }
+
+    /// The slots of `count` positions from `at` on, which are in the array's middle, or its end and
+    /// start.
+    fn slots(&self, at: u64, count: usize) -> (&[Slot<T>], &[Slot<T>]) {
+        let all = self.header.mask as usize + 1;
+        let index = ((at / ONE) & self.header.mask) as usize;
+        let first = count.min(all - index);
+        let slots = self.header.slots.cast::<Slot<T>>();
+        // SAFETY: both runs are within the array, which lives as long as `self`.
+        unsafe {
+            (
+                std::slice::from_raw_parts(slots.add(index), first),
+                std::slice::from_raw_parts(slots, count - first),
+            )
+        }
+    }
+
+    /// Writes `last` if nobody has, and returns what it is.
+    fn end_at(&self, position: u64) -> u64 {
+        let last = &self.header.senders.last;
+        // AcqRel: whoever sees the end sees what came before it.
+        match last.compare_exchange(OPEN, position, Ordering::AcqRel, Ordering::Acquire) {
+            Ok(_) => position,
+            Err(decided) => decided,
+        }
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.header.receivers.word.load(Ordering::SeqCst) & ENDED != 0
+            || self.header.senders.last.load(Ordering::SeqCst) != OPEN
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        let head = self.header.receivers_line.head.load(Ordering::SeqCst);
+        let tail = self.header.senders_line.tail.load(Ordering::SeqCst);
+        (tail.wrapping_sub(head) / ONE).min(self.header.capacity) as usize
+    }
+
+    #[cold]
+    fn fail(&self, fault: u32) {
+        let word = &self.header.fault;
+        let _ = word.compare_exchange(FAULT_NONE, fault, Ordering::AcqRel, Ordering::Relaxed);
+    }
+}
+
+/// The sender's half.
+pub(crate) struct Tx<T> {
+    pub(crate) ring: Arc<Ring<T>>,
+    tail: u64,
+    /// `head` as it was once.
+    head: u64,
+}
+
+/// The receiver's half.
+pub(crate) struct Rx<T> {
+    pub(crate) ring: Arc<Ring<T>>,
+    head: u64,
+    /// `tail` as it was once.
+    tail: u64,
+    /// `tail` is `last`.
+    closed: bool,
+}
+
+pub(crate) fn make<T>(capacity: usize) -> (Tx<T>, Rx<T>) {
+    let count = capacity.next_power_of_two();
+    let slots: Box<[Slot<T>]> =
+        (0..count).map(|_| UnsafeCell::new(MaybeUninit::uninit())).collect();
+    let slots = Box::into_raw(slots).cast::<u8>();
+    let mut header = Header::new::<T>(KIND_SPSC, capacity as u64, slots, size_of::<Slot<T>>(), 0);
+    header.mask = count as u64 - 1;
+    header.wrap = 0;
+    let ring = Arc::new(Ring { header, waiters: Waiters::new(), _items: std::marker::PhantomData });
+    let tx = Tx { ring: ring.clone(), tail: 0, head: 0 };
+    (tx, Rx { ring, head: 0, tail: 0, closed: false })
+}
+
+impl<T> Tx<T> {
+    /// Free slots, of which `wanted` are enough.
+    #[inline(always)]
+    fn free(&mut self, wanted: u64) -> Result<u64, Miss> {
+        let capacity = self.ring.header.capacity;
+        let free = capacity - self.tail.wrapping_sub(self.head) / ONE;
+        if free >= wanted { Ok(free) } else { self.free_slow(free) }
+    }
+
+    #[inline(never)]
+    fn free_slow(&mut self, known: u64) -> Result<u64, Miss> {
+        // Acquire: the receiver has read the items whose slots are free now.
+        let head = self.ring.header.receivers_line.head.load(Ordering::Acquire);
+        let used = self.tail.wrapping_sub(head) / ONE;
+        if used > self.ring.header.capacity {
+            self.ring.fail(FAULT_POSITION);
+            self.close();
+            return if known > 0 { Ok(known) } else { Err(Miss::Closed) };
+        }
+        self.head = head;
+        match self.ring.header.capacity - used {
+            0 if self.ring.is_closed() => Err(Miss::Closed),
+            0 => Err(Miss::Blocked),
+            free => Ok(free),
+        }
+    }
+
+    #[inline(always)]
+    pub(crate) fn push(&mut self, item: T) -> Result<(), (Miss, T)> {
+        if let Err(miss) = self.free(1) {
+            return Err((miss, item));
+        }
+        // SAFETY: the slot is free, and there is no other sender.
+        self.ring.slot(self.tail).with_mut(|slot| unsafe { (*slot).write(item) });
+        match self.publish(1) {
+            Ok(()) => Ok(()),
+            // SAFETY: written above, and refused: the receiver never looks at it.
+            Err(_) => Err((Miss::Closed, unsafe { self.take_back() })),
+        }
+    }
+
+    /// Whether a push would find room.
+    pub(crate) fn has_room(&mut self) -> Result<(), Miss> {
+        if self.ring.is_closed() { Err(Miss::Closed) } else { self.free(1).map(|_| ()) }
+    }
+
+    /// Moves items in, at least one, from the front of `items`.
+    pub(crate) fn push_many(
+        &mut self,
+        items: &mut std::collections::VecDeque<T>,
+    ) -> Result<usize, Miss> {
+        let count = self.free(items.len() as u64)?.min(items.len() as u64) as usize;
+        for (i, item) in items.drain(..count).enumerate() {
+            let at = self.tail.wrapping_add(i as u64 * ONE);
+            // SAFETY: the slot is free, and there is no other sender.
+            self.ring.slot(at).with_mut(|slot| unsafe { (*slot).write(item) });
+        }
+        self.publish(count as u64).or_else(|accepted| {
+            for _ in accepted..count as u64 {
+                // SAFETY: written above, and refused.
+                items.push_front(unsafe { self.take_back() });
+            }
+            if accepted == 0 { Err(Miss::Closed) } else { Ok(()) }
+        })?;
+        Ok(count)
+    }
+
+    /// Copies items in, at least one, from the front of `items`.
+    pub(crate) fn push_slice(&mut self, items: &[T]) -> Result<usize, Miss>
+    where
+        T: Copy,
+    {
+        let count = self.free(items.len() as u64)?.min(items.len() as u64) as usize;
+        let (first, second) = self.ring.slots(self.tail, count);
+        for (slot, item) in first.iter().chain(second).zip(items) {
+            // SAFETY: the slot is free, and there is no other sender.
+            slot.with_mut(|slot| unsafe { (*slot).write(*item) });
+        }
+        match self.publish(count as u64) {
+            Ok(()) => Ok(count),
+            Err(accepted) => {
+                self.tail = self.tail.wrapping_sub((count as u64 - accepted) * ONE);
+                self.ring.header.senders_line.tail.store(self.tail, Ordering::Release);
+                if accepted == 0 { Err(Miss::Closed) } else { Ok(accepted as usize) }
+            }
+        }
+    }
+
+    /// Hands `count` written slots over. `Err`: the ring is closed, and only so many of them count.
+    #[inline(always)]
+    fn publish(&mut self, count: u64) -> Result<(), u64> {
+        let header = &self.ring.header;
+        self.tail = self.tail.wrapping_add(count * ONE);
+        let word = publish_word(&header.senders_line.tail, self.tail, &header.receivers.word);
+        if word & (PARKED | ENDED) == 0 { Ok(()) } else { self.published(word, count) }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn published(&mut self, word: u32, count: u64) -> Result<(), u64> {
+        if word & PARKED != 0 {
+            self.ring.waiters.wake(&self.ring.header, Side::Receivers, 1);
+        }
+        if word & ENDED == 0 {
+            return Ok(());
+        }
+        let last = self.ring.end_at(self.tail);
+        let refused = (self.tail.wrapping_sub(last) / ONE).min(count);
+        if refused == 0 { Ok(()) } else { Err(count - refused) }
+    }
+
+    /// # Safety
+    ///
+    /// The item before `tail` has been refused, and is taken back once.
+    #[cold]
+    unsafe fn take_back(&mut self) -> T {
+        self.tail = self.tail.wrapping_sub(ONE);
+        self.ring.header.senders_line.tail.store(self.tail, Ordering::Release);
+        // SAFETY: the receiver's `tail` is `last`, which is not behind this item.
+        self.ring.slot(self.tail).with(|slot| unsafe { (*slot).assume_init_read() })
+    }
+
+    /// `true`: it was open.
+    pub(crate) fn close(&mut self) -> bool {
+        let was_open = !self.ring.is_closed();
+        self.ring.end_at(self.tail);
+        let word = &self.ring.header.receivers.word;
+        // SeqCst: a receiver that parks from now on sees it.
+        word.fetch_or(ENDED, Ordering::SeqCst);
+        full_fence(Ordering::SeqCst);
+        self.ring.waiters.wake(&self.ring.header, Side::Receivers, usize::MAX);
+        was_open
+    }
+}
+
+impl<T> Rx<T> {
+    /// Items that are there, of which `wanted` are enough.
+    #[inline(always)]
+    fn available(&mut self, wanted: u64) -> Result<u64, Miss> {
+        let available = self.tail.wrapping_sub(self.head) / ONE;
+        if available >= wanted {
+            return Ok(available);
+        }
+        // Acquire: the items are there.
+        let tail = self.ring.header.senders_line.tail.load(Ordering::Acquire);
+        let known = tail.wrapping_sub(self.head) / ONE;
+        if known >= wanted && known <= self.ring.header.capacity && !self.closed {
+            self.tail = tail;
+            return Ok(known);
+        }
+        self.available_slow(available)
+    }
+
+    #[inline(never)]
+    fn available_slow(&mut self, known: u64) -> Result<u64, Miss> {
+        if self.closed {
+            return if known > 0 { Ok(known) } else { Err(Miss::Closed) };
+        }
+        let header = &self.ring.header;
+        // Acquire: the items are there.
+        let mut tail = header.senders_line.tail.load(Ordering::Acquire);
+        if tail == self.head {
+            // Acquire: what the sender did before it closed. Only the sender can have closed here.
+            let last = header.senders.last.load(Ordering::Acquire);
+            if last == OPEN {
+                return Err(Miss::Blocked);
+            }
+            (tail, self.closed) = (last, true);
+        }
+        let available = tail.wrapping_sub(self.head) / ONE;
+        if available > header.capacity {
+            self.ring.fail(FAULT_POSITION);
+            // Nothing more is taken from the other side, but what was sound before.
+            self.closed = true;
+            self.end();
+            return if known > 0 { Ok(known) } else { Err(Miss::Closed) };
+        }
+        self.tail = tail;
+        if available == 0 { Err(Miss::Closed) } else { Ok(available) }
+    }
+
+    #[inline(always)]
+    pub(crate) fn pop(&mut self) -> Result<T, Miss> {
+        self.available(1)?;
+        // SAFETY: published by the sender, and there is no other receiver.
+        let item = self.ring.slot(self.head).with(|slot| unsafe { (*slot).assume_init_read() });
+        self.publish(1);
+        Ok(item)
+    }
+
+    /// Moves up to `most` items to the end of `items`, at least one.
+    pub(crate) fn pop_many(&mut self, items: &mut Vec<T>, most: usize) -> Result<usize, Miss> {
+        let count = self.available(most as u64)?.min(most as u64) as usize;
+        // Before anything is taken, so that nothing after it can fail.
+        items.reserve(count);
+        let (first, second) = self.ring.slots(self.head, count);
+        let room = items.spare_capacity_mut();
+        for (slot, room) in first.iter().chain(second).zip(room) {
+            // SAFETY: published by the sender, and there is no other receiver.
+            room.write(slot.with(|slot| unsafe { (*slot).assume_init_read() }));
+        }
+        // SAFETY: that many were written just now, into reserved room.
+        unsafe { items.set_len(items.len() + count) };
+        self.publish(count as u64);
+        Ok(count)
+    }
+
+    #[inline(always)]
+    fn publish(&mut self, count: u64) {
+        let header = &self.ring.header;
+        self.head = self.head.wrapping_add(count * ONE);
+        let word = publish_word(&header.receivers_line.head, self.head, &header.senders.word);
+        if word & PARKED != 0 {
+            self.ring.waiters.wake(header, Side::Senders, 1);
+        }
+    }
+
+    /// `true`: it was open.
+    pub(crate) fn close(&mut self) -> bool {
+        if self.closed {
+            return false;
+        }
+        let was_open = !self.ring.is_closed();
+        self.tail = self.end();
+        self.closed = true;
+        was_open
+    }
+
+    /// Ends the ring, and returns where.
+    fn end(&self) -> u64 {
+        let header = &self.ring.header;
+        header.receivers.word.fetch_or(ENDED, Ordering::SeqCst);
+        if header.flags & ASYMMETRIC != 0 {
+            fence::heavy();
+        }
+        full_fence(Ordering::SeqCst);
+        let last = self.ring.end_at(header.senders_line.tail.load(Ordering::Acquire));
+        self.ring.waiters.wake(header, Side::Senders, usize::MAX);
+        last
+    }
+
+    pub(crate) fn is_terminated(&self) -> bool {
+        self.closed && self.head == self.tail
+    }
+
+    /// Drops what is left. An item whose drop panics does not keep the others.
+    fn drop_items(&mut self) {
+        struct Rest<'a, T>(&'a mut Rx<T>);
+        impl<T> Drop for Rest<'_, T> {
+            fn drop(&mut self) {
+                self.0.drop_items();
+            }
+        }
+        while let Ok(item) = self.pop() {
+            let rest = Rest(self);
+            drop(item);
+            std::mem::forget(rest);
+        }
+    }
+}
+
+impl<T> Place for Tx<T> {
+    #[inline(always)]
+    fn place(&self) -> (&Header, &Waiters) {
+        (&self.ring.header, &self.ring.waiters)
+    }
+}
+
+impl<T> Place for Rx<T> {
+    #[inline(always)]
+    fn place(&self) -> (&Header, &Waiters) {
+        (&self.ring.header, &self.ring.waiters)
+    }
+}
+
+impl<T> Drop for Tx<T> {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+impl<T> Drop for Rx<T> {
+    fn drop(&mut self) {
+        self.close();
+        self.drop_items();
+    }
+}

@@ -1,0 +1,488 @@
+//! A bounded channel for one sender and one receiver: no atomic read-modify-write per item, no stamps.
+//!
+//! The ends are not `Clone`, and their methods take `&mut self`; everything else is as for
+//! [`bounded`](crate::bounded), except that items that are left are dropped along with the receiver.
+//!
+//! ```
+//! # futures_lite::future::block_on(async {
+//! let (mut s, mut r) = ziggurat_channel::spsc::bounded(4);
+//! s.send(1).await?;
+//! s.send(2).await?;
+//! drop(s);
+//! assert_eq!(r.recv().await, Ok(1));
+//! assert_eq!(r.recv().await, Ok(2));
+//! assert!(r.recv().await.is_err());
+//! # Ok::<(), ziggurat_channel::SendError<i32>>(())
+//! # }).unwrap();
+//! ```
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::future::Future;
+use std::num::NonZeroUsize;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use futures_core::stream::{FusedStream, Stream};
+use futures_sink::Sink;
+
+use crate::error::{CapacityError, ProtocolError};
+use crate::ring::Miss;
+use crate::ring::spsc::{Rx, Tx, make};
+use crate::waiters::{Side, Wait};
+use crate::{RecvError, SendError, TryRecvError, TrySendError};
+
+/// A channel for one sender and one receiver with room for `cap` items.
+///
+/// # Panics
+///
+/// When `cap` is 0.
+pub fn bounded<T>(cap: usize) -> (Sender<T>, Receiver<T>) {
+    assert!(cap > 0, "capacity cannot be zero");
+    let (tx, rx) = make(cap);
+    (Sender { tx, wait: Wait::default() }, Receiver { rx, wait: Wait::default() })
+}
+
+/// As [`bounded`], with the capacity checked.
+///
+/// # Errors
+///
+/// When the capacity is too large for the memory to hold.
+pub fn try_bounded<T>(cap: NonZeroUsize) -> Result<(Sender<T>, Receiver<T>), CapacityError> {
+    crate::check_capacity::<T>(cap.get())?;
+    Ok(bounded(cap.get()))
+}
+
+/// The sending end. When it is dropped the channel becomes closed.
+pub struct Sender<T> {
+    tx: Tx<T>,
+    /// Of a pending poll of the sink.
+    wait: Wait,
+}
+
+/// The receiving end, a [`Stream`]. When it is dropped the channel becomes closed and the items in it are
+/// dropped.
+pub struct Receiver<T> {
+    rx: Rx<T>,
+    /// Of a pending poll of the stream.
+    wait: Wait,
+}
+
+impl<T> Sender<T> {
+    /// Sends an item if there is room.
+    ///
+    /// # Errors
+    ///
+    /// When the channel is full or closed. The error gives the item back.
+    #[inline]
+    pub fn try_send(&mut self, item: T) -> Result<(), TrySendError<T>> {
+        self.tx.push(item).map_err(|(miss, item)| match miss {
+            Miss::Closed => TrySendError::Closed(item),
+            _ => TrySendError::Full(item),
+        })
+    }
+
+    /// Sends an item, and waits for room when there is none.
+    ///
+    /// # Errors
+    ///
+    /// When the channel is closed. The error gives the item back.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future before it completes drops the item, unsent.
+    #[inline]
+    pub fn send(&mut self, item: T) -> Send<'_, T> {
+        Send { sender: self, item: Some(item), wait: Wait::default() }
+    }
+
+    /// Sends an item from a thread that may block.
+    ///
+    /// # Errors
+    ///
+    /// When the channel is closed. The error gives the item back.
+    pub fn send_blocking(&mut self, item: T) -> Result<(), SendError<T>> {
+        crate::blocking::block_on(self.send(item))
+    }
+
+    /// Sends items from the front of `items`, as many as there is room for, and returns how many. What
+    /// was sent is gone from `items`, what was not is still there.
+    ///
+    /// # Errors
+    ///
+    /// When the channel is closed, and nothing was sent.
+    pub fn try_send_many(
+        &mut self,
+        items: &mut VecDeque<T>,
+    ) -> Result<usize, crate::error::Closed> {
+        let sent = if items.is_empty() { Ok(0) } else { self.tx.push_many(items) };
+        batch(sent)
+    }
+
+    /// Copies items from the front of `items`, as many as there is room for, and returns how many.
+    ///
+    /// # Errors
+    ///
+    /// When the channel is closed, and nothing was sent.
+    pub fn try_send_slice(&mut self, items: &[T]) -> Result<usize, crate::error::Closed>
+    where
+        T: Copy,
+    {
+        let sent = if items.is_empty() { Ok(0) } else { self.tx.push_slice(items) };
+        batch(sent)
+    }
+
+    /// Waits until there is room for one item, or the channel is closed.
+    ///
+    /// # Errors
+    ///
+    /// When the channel is closed.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost when the future is dropped.
+    pub async fn ready(&mut self) -> Result<(), crate::error::Closed> {
+        Room { sender: self, wait: Wait::default() }.await
+    }
+
+    /// Closes the channel. `true`: it was open.
+    pub fn close(&mut self) -> bool {
+        self.tx.close()
+    }
+}
+
+fn batch(done: Result<usize, Miss>) -> Result<usize, crate::error::Closed> {
+    match done {
+        Ok(count) => Ok(count),
+        Err(Miss::Closed) => Err(crate::error::Closed),
+        Err(_) => Ok(0),
+    }
+}
+
+/// What both ends can say about their channel.
+macro_rules! common {
+    ($end:ident, $half:ident, $side:ident) => {
+        impl<T> $end<T> {
+            /// Whether the channel is closed.
+            pub fn is_closed(&self) -> bool {
+                self.$half.ring.is_closed()
+            }
+
+            /// The number of items in the channel.
+            pub fn len(&self) -> usize {
+                self.$half.ring.len()
+            }
+
+            /// Whether there is no item in the channel.
+            pub fn is_empty(&self) -> bool {
+                self.len() == 0
+            }
+
+            /// Whether there is no room in the channel.
+            pub fn is_full(&self) -> bool {
+                self.len() == self.capacity()
+            }
+
+            /// The number of items for which there is room in all.
+            pub fn capacity(&self) -> usize {
+                self.$half.ring.header.capacity as usize
+            }
+
+            /// Why the channel was closed by force, if it was.
+            pub fn fault(&self) -> Option<ProtocolError> {
+                ProtocolError::from_fault(
+                    self.$half.ring.header.fault.load(crate::sync::Ordering::Acquire),
+                )
+            }
+
+            /// The memory that both languages work on.
+            #[doc(hidden)]
+            pub fn header(&self) -> *const crate::layout::Header {
+                &raw const self.$half.ring.header
+            }
+        }
+
+        impl<T> fmt::Debug for $end<T> {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, concat!(stringify!($end), " {{ .. }}"))
+            }
+        }
+
+        impl<T> Drop for $end<T> {
+            fn drop(&mut self) {
+                self.wait.end(&self.$half, Side::$side, true);
+            }
+        }
+    };
+}
+common!(Sender, tx, Senders);
+common!(Receiver, rx, Receivers);
+
+impl<T> Receiver<T> {
+    /// Receives an item if there is one.
+    ///
+    /// # Errors
+    ///
+    /// When the channel is empty.
+    #[inline]
+    pub fn try_recv(&mut self) -> Result<T, TryRecvError> {
+        self.rx.pop().map_err(|miss| match miss {
+            Miss::Closed => TryRecvError::Closed,
+            _ => TryRecvError::Empty,
+        })
+    }
+
+    /// Receives an item, and waits for one when there is none.
+    ///
+    /// # Errors
+    ///
+    /// When the channel is closed and empty.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost when the future is dropped.
+    #[inline]
+    pub fn recv(&mut self) -> Recv<'_, T> {
+        Recv { receiver: self, wait: Wait::default() }
+    }
+
+    /// Receives an item on a thread that may block.
+    ///
+    /// # Errors
+    ///
+    /// When the channel is closed and empty.
+    pub fn recv_blocking(&mut self) -> Result<T, RecvError> {
+        crate::blocking::block_on(self.recv())
+    }
+
+    /// Moves up to `most` items to the end of `into`, and waits while there is none. Returns how many.
+    ///
+    /// # Errors
+    ///
+    /// When the channel is closed and empty.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost when the future is dropped: all that it takes is in `into`.
+    pub fn recv_many<'a>(&'a mut self, into: &'a mut Vec<T>, most: usize) -> RecvMany<'a, T> {
+        RecvMany { receiver: self, into, most, wait: Wait::default() }
+    }
+
+    /// Moves up to `most` items to the end of `into`, and returns how many.
+    ///
+    /// # Errors
+    ///
+    /// When the channel is empty.
+    pub fn try_recv_many(&mut self, into: &mut Vec<T>, most: usize) -> Result<usize, TryRecvError> {
+        if most == 0 {
+            return Ok(0);
+        }
+        self.rx.pop_many(into, most).map_err(|miss| match miss {
+            Miss::Closed => TryRecvError::Closed,
+            _ => TryRecvError::Empty,
+        })
+    }
+
+    /// Closes the channel. Items that are in it can still be received. `true`: it was open.
+    pub fn close(&mut self) -> bool {
+        self.rx.close()
+    }
+}
+
+/// A future that sends an item. Made by [`Sender::send`].
+#[must_use = "futures do nothing unless you `.await` or poll them"]
+#[derive(Debug)]
+pub struct Send<'a, T> {
+    sender: &'a mut Sender<T>,
+    item: Option<T>,
+    wait: Wait,
+}
+
+// The item is never pinned.
+impl<T> Unpin for Send<'_, T> {}
+
+impl<T> Future for Send<'_, T> {
+    type Output = Result<(), SendError<T>>;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.get_mut();
+        // See `Recv::poll`.
+        if !this.wait.is_parked() {
+            if let Some(item) = this.item.take() {
+                match this.sender.tx.push(item) {
+                    Ok(()) => return Poll::Ready(Ok(())),
+                    Err((_, item)) => this.item = Some(item),
+                }
+            }
+        }
+        this.poll_slow(cx)
+    }
+}
+
+impl<T> Send<'_, T> {
+    #[cold]
+    #[inline(never)]
+    fn poll_slow(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), SendError<T>>> {
+        let Send { sender, item, wait } = self;
+        let sent = wait.poll(cx, &mut sender.tx, Side::Senders, |tx| {
+            let Some(offered) = item.take() else { panic!("`Send` polled after completion") };
+            tx.push(offered).map_err(|(miss, back)| {
+                *item = Some(back);
+                miss
+            })
+        });
+        sent.map(|sent| match (sent, item.take()) {
+            (Err(_), Some(item)) => Err(SendError(item)),
+            _ => Ok(()),
+        })
+    }
+}
+
+impl<T> Drop for Send<'_, T> {
+    #[inline]
+    fn drop(&mut self) {
+        self.wait.end(&self.sender.tx, Side::Senders, true);
+    }
+}
+
+/// Waits for room.
+struct Room<'a, T> {
+    sender: &'a mut Sender<T>,
+    wait: Wait,
+}
+
+impl<T> Future for Room<'_, T> {
+    type Output = Result<(), crate::error::Closed>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let Room { sender, wait } = self.get_mut();
+        let ready = wait.poll(cx, &mut sender.tx, Side::Senders, |tx| tx.has_room());
+        ready.map_err(|_| crate::error::Closed)
+    }
+}
+
+impl<T> Drop for Room<'_, T> {
+    fn drop(&mut self) {
+        self.wait.end(&self.sender.tx, Side::Senders, true);
+    }
+}
+
+/// A future that receives an item. Made by [`Receiver::recv`].
+#[must_use = "futures do nothing unless you `.await` or poll them"]
+#[derive(Debug)]
+pub struct Recv<'a, T> {
+    receiver: &'a mut Receiver<T>,
+    wait: Wait,
+}
+
+impl<T> Future for Recv<'_, T> {
+    type Output = Result<T, RecvError>;
+
+    #[inline]
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        // The item goes straight into the result here, without a detour through memory: a wide load of
+        // what was just stored in parts costs more than the rest of the operation.
+        if !self.wait.is_parked() {
+            if let Ok(item) = self.receiver.rx.pop() {
+                return Poll::Ready(Ok(item));
+            }
+        }
+        self.get_mut().poll_slow(cx)
+    }
+}
+
+impl<T> Recv<'_, T> {
+    #[cold]
+    #[inline(never)]
+    fn poll_slow(&mut self, cx: &mut Context<'_>) -> Poll<Result<T, RecvError>> {
+        let Recv { receiver, wait } = self;
+        let received = wait.poll(cx, &mut receiver.rx, Side::Receivers, |rx| rx.pop());
+        received.map_err(|_| RecvError)
+    }
+}
+
+impl<T> Drop for Recv<'_, T> {
+    #[inline]
+    fn drop(&mut self) {
+        self.wait.end(&self.receiver.rx, Side::Receivers, true);
+    }
+}
+
+/// A future that receives a batch. Made by [`Receiver::recv_many`].
+#[must_use = "futures do nothing unless you `.await` or poll them"]
+#[derive(Debug)]
+pub struct RecvMany<'a, T> {
+    receiver: &'a mut Receiver<T>,
+    into: &'a mut Vec<T>,
+    most: usize,
+    wait: Wait,
+}
+
+impl<T> Future for RecvMany<'_, T> {
+    type Output = Result<usize, RecvError>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let RecvMany { receiver, into, most, wait } = self.get_mut();
+        if *most == 0 {
+            return Poll::Ready(Ok(0));
+        }
+        let received =
+            wait.poll(cx, &mut receiver.rx, Side::Receivers, |rx| rx.pop_many(into, *most));
+        received.map_err(|_| RecvError)
+    }
+}
+
+impl<T> Drop for RecvMany<'_, T> {
+    fn drop(&mut self) {
+        self.wait.end(&self.receiver.rx, Side::Receivers, true);
+    }
+}
+
+impl<T> Stream for Receiver<T> {
+    type Item = T;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<T>> {
+        let Receiver { rx, wait } = self.get_mut();
+        let received = ready!(wait.poll(cx, rx, Side::Receivers, |rx| rx.pop()));
+        *wait = Wait::default();
+        Poll::Ready(received.ok())
+    }
+}
+
+impl<T> FusedStream for Receiver<T> {
+    fn is_terminated(&self) -> bool {
+        self.rx.is_terminated()
+    }
+}
+
+impl<T> Unpin for Sender<T> {}
+impl<T> Unpin for Receiver<T> {}
+
+impl<T> Sink<T> for Sender<T> {
+    type Error = SendError<Option<T>>;
+
+    /// Room stays: there is no other sender.
+    fn poll_ready(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        let Sender { tx, wait } = self.get_mut();
+        let ready = ready!(wait.poll(cx, tx, Side::Senders, |tx| tx.has_room()));
+        *wait = Wait::default();
+        Poll::Ready(ready.map_err(|_| SendError(None)))
+    }
+
+    /// The error gives the item back: the channel was closed, or not ready.
+    fn start_send(self: Pin<&mut Self>, item: T) -> Result<(), Self::Error> {
+        self.get_mut().tx.push(item).map_err(|(_, item)| SendError(Some(item)))
+    }
+
+    /// There is nothing to flush.
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        Poll::Ready(Ok(()))
+    }
+
+    /// Closes the channel.
+    fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.get_mut().tx.close();
+        Poll::Ready(Ok(()))
+    }
+}

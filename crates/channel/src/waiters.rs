@@ -1,0 +1,181 @@
+//! Both sides' waiting lists, and what they have learned about waiting; and a future's wait for one of
+//! them.
+
+use std::task::{Context, Poll, Waker};
+
+use crate::layout::{Header, KIND_SPSC, ONE};
+use crate::patience::{BATCH, BATCH_SPSC, Experience, Patience, Turn};
+use crate::ring::Miss;
+use crate::sync::{AtomicU32, Ordering};
+use crate::wait::{Key, WaitList};
+
+/// One of the two sides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Side {
+    Receivers,
+    Senders,
+}
+
+/// Those of both sides who are parked. All that is done with it needs the header that it belongs to.
+pub(crate) struct Waiters {
+    receivers: WaitList,
+    senders: WaitList,
+    /// Of the receivers, and of the senders.
+    looks: [Experience; 2],
+}
+
+impl Waiters {
+    pub(crate) fn new() -> Self {
+        Waiters {
+            receivers: WaitList::new(),
+            senders: WaitList::new(),
+            looks: [Experience::new(), Experience::new()],
+        }
+    }
+
+    fn list<'a>(&'a self, header: &'a Header, side: Side) -> (&'a WaitList, &'a AtomicU32) {
+        match side {
+            Side::Receivers => (&self.receivers, &header.receivers.word),
+            Side::Senders => (&self.senders, &header.senders.word),
+        }
+    }
+
+    /// Wakes up to `count`. See [`WaitList::wake`].
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn wake(&self, header: &Header, side: Side, count: usize) {
+        self.looks[side as usize].wakes();
+        let (list, word) = self.list(header, side);
+        list.wake(word, count);
+    }
+
+    /// See [`WaitList::park`].
+    pub(crate) fn park(
+        &self,
+        header: &Header,
+        side: Side,
+        key: &mut Option<Key>,
+        waker: &Waker,
+        commits: bool,
+    ) -> bool {
+        self.looks[side as usize].parks();
+        let (list, word) = self.list(header, side);
+        // Relaxed: for an estimate.
+        let passed = match side {
+            Side::Receivers => header.receivers_line.head.load(Ordering::Relaxed),
+            Side::Senders => header.senders_line.tail.load(Ordering::Relaxed),
+        };
+        list.park(word, key, waker, commits, passed / ONE)
+    }
+
+    /// Ends a wait. `used`: what was waited for has come, or never will; otherwise a wake is passed on.
+    pub(crate) fn unpark(&self, header: &Header, side: Side, key: &mut Option<Key>, used: bool) {
+        if let Some(key) = key.take() {
+            let (list, word) = self.list(header, side);
+            if list.unpark(word, key) && !used {
+                self.wake(header, side, 1);
+            }
+        }
+    }
+
+    /// Spends a turn of a wait that is not parked yet.
+    fn look_on(
+        &self,
+        header: &Header,
+        patience: &mut Patience,
+        cx: &Context<'_>,
+        batches: &mut u32,
+        side: Side,
+    ) -> Turn {
+        // What the other side writes for every item. Relaxed: it is looked at for a change only.
+        let other = match side {
+            Side::Receivers => &header.senders_line.tail,
+            Side::Senders => &header.receivers_line.head,
+        };
+        let experience = &self.looks[side as usize];
+        let batch = if header.kind == KIND_SPSC { BATCH_SPSC } else { BATCH };
+        patience.turn(cx, batches, batch, experience, || other.load(Ordering::Relaxed))
+    }
+}
+
+/// A wait of one future for one side of a channel.
+#[derive(Debug, Default)]
+pub(crate) struct Wait {
+    key: Option<Key>,
+    patience: Patience,
+}
+
+/// What has a header and its waiters.
+pub(crate) trait Place {
+    fn place(&self) -> (&Header, &Waiters);
+}
+
+impl Wait {
+    /// Repeats `attempt` until it is neither [`Miss::Blocked`] nor [`Miss::Busy`], or the task is parked.
+    #[inline(always)]
+    pub(crate) fn poll<P: Place, R>(
+        &mut self,
+        cx: &mut Context<'_>,
+        place: &mut P,
+        side: Side,
+        mut attempt: impl FnMut(&mut P) -> Result<R, Miss>,
+    ) -> Poll<Result<R, Miss>> {
+        match attempt(place) {
+            Err(Miss::Blocked | Miss::Busy) => self.poll_slow(cx, place, side, &mut attempt),
+            done => {
+                self.end(place, side, true);
+                Poll::Ready(done)
+            }
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn poll_slow<P: Place, R>(
+        &mut self,
+        cx: &mut Context<'_>,
+        place: &mut P,
+        side: Side,
+        attempt: &mut dyn FnMut(&mut P) -> Result<R, Miss>,
+    ) -> Poll<Result<R, Miss>> {
+        let mut batches = 0;
+        while self.key.is_none() {
+            let (header, waiters) = place.place();
+            match waiters.look_on(header, &mut self.patience, cx, &mut batches, side) {
+                Turn::Park => break,
+                Turn::Yield => return Poll::Pending,
+                Turn::Again => match attempt(place) {
+                    Err(Miss::Blocked | Miss::Busy) => {}
+                    done => return Poll::Ready(done),
+                },
+            }
+        }
+        // Registered before the last look, so that whatever comes after that look wakes the task.
+        let (header, waiters) = place.place();
+        if !waiters.park(header, side, &mut self.key, cx.waker(), true) {
+            return Poll::Pending;
+        }
+        match attempt(place) {
+            Err(Miss::Blocked | Miss::Busy) => Poll::Pending,
+            done => {
+                self.end(place, side, true);
+                Poll::Ready(done)
+            }
+        }
+    }
+
+    /// Whether it is in the waiting list, or was and has been woken.
+    #[inline(always)]
+    pub(crate) fn is_parked(&self) -> bool {
+        self.key.is_some()
+    }
+
+    /// Leaves the waiting list. `used`: a wake that came is not passed on.
+    #[inline(always)]
+    pub(crate) fn end(&mut self, place: &impl Place, side: Side, used: bool) {
+        if self.key.is_some() {
+            let (header, waiters) = place.place();
+            waiters.unpark(header, side, &mut self.key, used);
+        }
+    }
+}

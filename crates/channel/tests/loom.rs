@@ -1,0 +1,285 @@
+//! Model checks of the rings and of what is built on them. They run with `RUSTFLAGS="--cfg
+//! ziggurat_loom"`; `LOOM_PREEMPTIONS` is added to their bounds, `LOOM_MODEL` runs those whose name has
+//! the word.
+#![cfg(ziggurat_loom)]
+
+use std::collections::VecDeque;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize as StdAtomicUsize, Ordering as StdOrdering};
+use std::task::{Context, Poll};
+
+use futures::task::ArcWake;
+use loom::future::block_on;
+use loom::thread;
+use ziggurat_channel::broadcast::{self, Lag};
+use ziggurat_channel::{TryRecvError, bounded, oneshot, spsc, unbounded, watch};
+
+#[derive(Default)]
+struct Woken(AtomicBool);
+impl ArcWake for Woken {
+    fn wake_by_ref(this: &Arc<Self>) {
+        this.0.store(true, StdOrdering::SeqCst);
+    }
+}
+
+/// A future that is polled by hand, and whether it has been woken.
+struct Wait<F: Future> {
+    future: Pin<Box<F>>,
+    woken: Arc<Woken>,
+    output: Option<F::Output>,
+}
+
+impl<F: Future> Wait<F> {
+    fn new(future: Pin<Box<F>>) -> Self {
+        Wait { future, woken: Arc::default(), output: None }
+    }
+
+    fn poll(&mut self) {
+        let waker = futures::task::waker(self.woken.clone());
+        if let Poll::Ready(output) = self.future.as_mut().poll(&mut Context::from_waker(&waker)) {
+            self.output = Some(output);
+        }
+    }
+
+    fn poll_if_woken(&mut self) {
+        if self.woken.0.swap(false, StdOrdering::SeqCst) && self.output.is_none() {
+            self.poll();
+        }
+    }
+}
+
+/// Runs a model with a bound on preemptions, and prints how many executions were explored.
+fn model(name: &str, preemptions: usize, f: impl Fn() + Sync + Send + 'static) {
+    if std::env::var("LOOM_MODEL").is_ok_and(|word| !name.contains(&word)) {
+        return;
+    }
+    static EXECUTIONS: StdAtomicUsize = StdAtomicUsize::new(0);
+    EXECUTIONS.store(0, StdOrdering::Relaxed);
+    let mut builder = loom::model::Builder::new();
+    let more = std::env::var("LOOM_PREEMPTIONS").ok().and_then(|n| n.parse().ok());
+    builder.preemption_bound = Some(preemptions + more.unwrap_or(0));
+    builder.max_branches = 100_000;
+    builder.max_duration = None;
+    builder.check(move || {
+        EXECUTIONS.fetch_add(1, StdOrdering::Relaxed);
+        f();
+    });
+    println!("loom: {name}: {} executions", EXECUTIONS.load(StdOrdering::Relaxed));
+}
+
+/// One test, so that the models' counts are not mixed by parallel runs.
+#[test]
+fn models() {
+    many_to_many();
+    one_to_one();
+    made_of_locks();
+}
+
+fn many_to_many() {
+    model("two senders through one slot", 1, || {
+        let (s, r) = bounded(1);
+        let other = s.clone();
+        let a = thread::spawn(move || block_on(s.send(1)).unwrap());
+        let b = thread::spawn(move || block_on(other.send(2)).unwrap());
+        let sum = block_on(r.recv()).unwrap() + block_on(r.recv()).unwrap();
+        assert_eq!(sum, 3);
+        assert!(block_on(r.recv()).is_err());
+        a.join().unwrap();
+        b.join().unwrap();
+    });
+    model(
+        "two parked receivers, two senders, of which the first may be the last to finish",
+        3,
+        || {
+            let (s, r) = bounded(2);
+            let mut waits = [Box::pin(r.recv()), Box::pin(r.recv())].map(Wait::new);
+            waits.iter_mut().for_each(Wait::poll);
+            let other = s.clone();
+            let a = thread::spawn(move || other.try_send(1).unwrap());
+            s.try_send(2).unwrap();
+            // Only those who were woken are polled, once before the other sender is done and then again.
+            waits.iter_mut().for_each(Wait::poll_if_woken);
+            a.join().unwrap();
+            (0..3).for_each(|_| waits.iter_mut().for_each(Wait::poll_if_woken));
+            let received: u32 = waits.iter().map(|wait| wait.output.unwrap().unwrap()).sum();
+            assert_eq!(received, 3);
+        },
+    );
+    model("a send that races with close", 3, || {
+        let (s, r) = bounded(1);
+        let a = thread::spawn(move || s.try_send(1).is_ok());
+        r.close();
+        let received = block_on(r.recv()).is_ok();
+        assert_eq!(a.join().unwrap(), received);
+        assert_eq!(r.try_recv(), Err(TryRecvError::Closed));
+    });
+    model("close wakes a parked sender and a parked receiver", 2, || {
+        let (s, r) = bounded(1);
+        s.try_send(1).unwrap();
+        let (empty_s, empty_r) = bounded::<u8>(1);
+        let a = thread::spawn(move || block_on(s.send(2)).is_err());
+        let b = thread::spawn(move || block_on(empty_r.recv()).is_err());
+        r.close();
+        drop(empty_s);
+        assert!(a.join().unwrap());
+        assert!(b.join().unwrap());
+    });
+    model("a woken receiver that leaves passes the wake on", 1, || {
+        let (s, r) = bounded(1);
+        let other = r.clone();
+        let a = thread::spawn(move || {
+            // Polled once and dropped, woken or not.
+            let mut recv = Box::pin(other.recv());
+            let waker = futures::task::noop_waker();
+            let mut cx = std::task::Context::from_waker(&waker);
+            match std::future::Future::poll(recv.as_mut(), &mut cx) {
+                std::task::Poll::Ready(item) => item.ok(),
+                std::task::Poll::Pending => None,
+            }
+        });
+        let b = thread::spawn(move || block_on(r.recv()).ok());
+        s.try_send(1).unwrap();
+        let early = a.join().unwrap();
+        drop(s);
+        assert_eq!(early.or(b.join().unwrap()), Some(1));
+    });
+    model("a batch against a batch", 2, || {
+        let (s, r) = bounded(2);
+        let a = thread::spawn(move || {
+            let mut items: VecDeque<_> = [1, 2, 3].into();
+            block_on(s.send_many(&mut items)).unwrap()
+        });
+        let mut received = Vec::new();
+        while block_on(r.recv_many(&mut received, 2)).is_ok() {}
+        assert_eq!(received, [1, 2, 3]);
+        assert_eq!(a.join().unwrap(), 3);
+    });
+    model("a reservation beside a send", 2, || {
+        let (s, r) = bounded(1);
+        let other = s.clone();
+        let a = thread::spawn(move || block_on(s.reserve()).unwrap().send(1).unwrap());
+        let sent = other.try_send(2).is_ok();
+        let sum = block_on(r.recv()).unwrap() + if sent { block_on(r.recv()).unwrap() } else { 0 };
+        assert_eq!(sum, if sent { 3 } else { 1 });
+        a.join().unwrap();
+    });
+    model("force_send against a receiver", 2, || {
+        let (s, r) = bounded(1);
+        s.try_send(1).unwrap();
+        let a = thread::spawn(move || s.force_send(2).unwrap());
+        let first = block_on(r.recv()).unwrap();
+        let second = block_on(r.recv()).ok();
+        match a.join().unwrap() {
+            Some(displaced) => assert_eq!((displaced, first, second), (1, 2, None)),
+            None => assert_eq!((first, second), (1, Some(2))),
+        }
+    });
+    model("unbounded, across a segment's end", 1, || {
+        let (s, r) = unbounded();
+        s.try_send(0).unwrap();
+        s.try_send(0).unwrap();
+        let other = s.clone();
+        let a = thread::spawn(move || s.try_send(1).unwrap());
+        let b = thread::spawn(move || other.try_send(2).unwrap());
+        let mut sum = 0;
+        while let Ok(item) = block_on(r.recv()) {
+            sum += item;
+        }
+        assert_eq!(sum, 3);
+        a.join().unwrap();
+        b.join().unwrap();
+    });
+    model("unbounded, a send that races with close", 3, || {
+        let (s, r) = unbounded();
+        let a = thread::spawn(move || s.try_send(1).is_ok());
+        r.close();
+        let received = block_on(r.recv()).is_ok();
+        assert_eq!(a.join().unwrap(), received);
+    });
+}
+
+fn one_to_one() {
+    model("one-to-one, three items through two slots", 2, || {
+        let (mut s, mut r) = spsc::bounded(2);
+        let a = thread::spawn(move || (1..=3).for_each(|i| block_on(s.send(i)).unwrap()));
+        for i in 1..=3 {
+            assert_eq!(block_on(r.recv()), Ok(i));
+        }
+        assert!(block_on(r.recv()).is_err());
+        a.join().unwrap();
+    });
+    model("one-to-one, a send that races with the receiver's close", 3, || {
+        let (mut s, mut r) = spsc::bounded(2);
+        let a = thread::spawn(move || {
+            let sent = [s.try_send(Box::new(1)).is_ok(), s.try_send(Box::new(2)).is_ok()];
+            sent.into_iter().filter(|sent| *sent).count()
+        });
+        r.close();
+        let mut received = 0;
+        while r.try_recv().is_ok() {
+            received += 1;
+        }
+        assert_eq!(a.join().unwrap(), received);
+    });
+    model("one-to-one, a batch that races with the receiver's end", 3, || {
+        let (mut s, r) = spsc::bounded(2);
+        let a = thread::spawn(move || {
+            let mut items: VecDeque<_> = [Box::new(1), Box::new(2)].into();
+            let _ = s.try_send_many(&mut items);
+        });
+        drop(r);
+        a.join().unwrap();
+    });
+    model("one-to-one, the end wakes a parked sender", 2, || {
+        let (mut s, r) = spsc::bounded(1);
+        s.try_send(1).unwrap();
+        let a = thread::spawn(move || block_on(s.send(2)).is_err());
+        drop(r);
+        assert!(a.join().unwrap());
+    });
+}
+
+fn made_of_locks() {
+    model("oneshot, send against receive", 3, || {
+        let (s, r) = oneshot::channel();
+        let a = thread::spawn(move || s.send(1).unwrap());
+        assert_eq!(block_on(r), Ok(1));
+        a.join().unwrap();
+    });
+    model("oneshot, send against the receiver's end", 3, || {
+        let (s, r) = oneshot::channel();
+        let a = thread::spawn(move || s.send(Box::new(1)).is_ok());
+        drop(r);
+        a.join().unwrap();
+    });
+    model("watch, the last value is seen", 2, || {
+        let (s, mut r) = watch::channel(0);
+        let a = thread::spawn(move || {
+            s.send_replace(1);
+            s.send_replace(2);
+        });
+        let mut last = 0;
+        while block_on(r.changed()).is_ok() {
+            let value = *r.borrow_and_update();
+            assert!(value >= last);
+            last = value;
+        }
+        assert_eq!(last, 2);
+        a.join().unwrap();
+    });
+    model("broadcast, the sender waits for the slowest", 1, || {
+        let (s, mut a) = broadcast::bounded(1, Lag::Wait);
+        let mut b = s.subscribe();
+        let sender = thread::spawn(move || (1..=2).for_each(|i| block_on(s.send(i)).unwrap()));
+        let other = thread::spawn(move || {
+            assert_eq!(block_on(b.recv()), Ok(1));
+        });
+        assert_eq!(block_on(a.recv()), Ok(1));
+        assert_eq!(block_on(a.recv()), Ok(2));
+        assert!(block_on(a.recv()).is_err());
+        other.join().unwrap();
+        sender.join().unwrap();
+    });
+}

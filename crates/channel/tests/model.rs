@@ -1,0 +1,269 @@
+//! The channels against a queue: any sequence of operations on one thread, and linearizability of what
+//! threads do at the same time.
+
+use std::collections::{HashSet, VecDeque};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Barrier, Mutex};
+use std::thread;
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use ziggurat_channel::{Receiver, Sender, TryRecvError, TrySendError, bounded, spsc, unbounded};
+
+#[derive(Debug, Clone)]
+enum Op {
+    Send,
+    Recv,
+    Force,
+    SendMany(usize),
+    RecvMany(usize),
+    Reserve,
+    Use,
+    Release,
+    Close,
+}
+
+fn op() -> impl Strategy<Value = Op> {
+    prop_oneof![
+        6 => Just(Op::Send),
+        6 => Just(Op::Recv),
+        2 => Just(Op::Force),
+        2 => (0..6usize).prop_map(Op::SendMany),
+        2 => (0..6usize).prop_map(Op::RecvMany),
+        2 => Just(Op::Reserve),
+        2 => Just(Op::Use),
+        1 => Just(Op::Release),
+        1 => Just(Op::Close),
+    ]
+}
+
+fn make(capacity: Option<usize>) -> (Sender<u64>, Receiver<u64>) {
+    capacity.map_or_else(unbounded, bounded)
+}
+
+proptest! {
+    #[test]
+    fn is_a_queue(capacity in proptest::option::of(1..6usize), ops in vec(op(), 0..200)) {
+        let (s, r) = make(capacity);
+        let mut permits = Vec::new();
+        let mut queue = VecDeque::new();
+        let mut closed = false;
+        for (i, op) in ops.into_iter().enumerate() {
+            let i = i as u64;
+            let room = capacity.map_or(usize::MAX, |n| n - queue.len() - permits.len());
+            match op {
+                Op::Send if closed => prop_assert_eq!(s.try_send(i), Err(TrySendError::Closed(i))),
+                Op::Send if room == 0 => prop_assert_eq!(s.try_send(i), Err(TrySendError::Full(i))),
+                Op::Send => {
+                    prop_assert_eq!(s.try_send(i), Ok(()));
+                    queue.push_back(i);
+                }
+                Op::Recv => match queue.pop_front() {
+                    Some(item) => prop_assert_eq!(r.try_recv(), Ok(item)),
+                    None if closed => prop_assert_eq!(r.try_recv(), Err(TryRecvError::Closed)),
+                    None => prop_assert_eq!(r.try_recv(), Err(TryRecvError::Empty)),
+                },
+                Op::Force if closed => prop_assert!(s.force_send(i).is_err()),
+                // With all room reserved there is nothing that could be displaced.
+                Op::Force if room == 0 && queue.is_empty() => {
+                    prop_assert_eq!(s.force_send(i), Ok(Some(i)));
+                }
+                Op::Force => {
+                    let displaced = if room == 0 { queue.pop_front() } else { None };
+                    prop_assert_eq!(s.force_send(i), Ok(displaced));
+                    queue.push_back(i);
+                }
+                Op::SendMany(n) => {
+                    let mut items: VecDeque<_> = (i * 1000..i * 1000 + n as u64).collect();
+                    let sent = s.try_send_many(&mut items);
+                    if closed && n > 0 {
+                        prop_assert!(sent.is_err());
+                    } else {
+                        prop_assert_eq!(sent, Ok(n.min(room)));
+                        queue.extend(i * 1000..i * 1000 + n.min(room) as u64);
+                    }
+                }
+                Op::RecvMany(n) => {
+                    let mut items = Vec::new();
+                    let received = r.try_recv_many(&mut items, n).unwrap_or(0);
+                    prop_assert_eq!(received, items.len());
+                    prop_assert!(received > 0 || n == 0 || queue.is_empty());
+                    for item in items {
+                        prop_assert_eq!(Some(item), queue.pop_front());
+                    }
+                }
+                Op::Reserve => match s.try_reserve() {
+                    Ok(permit) => {
+                        prop_assert!(room > 0 && !closed);
+                        if capacity.is_some() {
+                            permits.push(permit);
+                        }
+                    }
+                    Err(_) => prop_assert!(room == 0 || closed),
+                },
+                Op::Use => {
+                    if let Some(permit) = permits.pop() {
+                        prop_assert_eq!(permit.send(i).is_ok(), !closed);
+                        if !closed {
+                            queue.push_back(i);
+                        }
+                    }
+                }
+                Op::Release => drop(permits.pop()),
+                Op::Close => {
+                    prop_assert_eq!(s.close(), !closed);
+                    closed = true;
+                }
+            }
+            prop_assert_eq!(s.len(), queue.len());
+            prop_assert_eq!(r.is_empty(), queue.is_empty());
+        }
+    }
+
+    #[test]
+    fn one_to_one_is_a_queue(capacity in 1..6usize, ops in vec(op(), 0..200)) {
+        let (mut s, mut r) = spsc::bounded(capacity);
+        let mut queue = VecDeque::new();
+        let mut closed = false;
+        for (i, op) in ops.into_iter().enumerate() {
+            let room = capacity - queue.len();
+            match op {
+                Op::Send | Op::Force if closed => prop_assert!(s.try_send(i).is_err()),
+                Op::Send | Op::Force => {
+                    prop_assert_eq!(s.try_send(i).is_ok(), room > 0);
+                    if room > 0 {
+                        queue.push_back(i);
+                    }
+                }
+                Op::Recv | Op::Reserve => prop_assert_eq!(r.try_recv().ok(), queue.pop_front()),
+                Op::SendMany(n) => {
+                    let mut items: VecDeque<_> = (i * 1000..i * 1000 + n).collect();
+                    let sent = s.try_send_many(&mut items).unwrap_or(0);
+                    prop_assert_eq!(sent, if closed { 0 } else { n.min(room) });
+                    prop_assert_eq!(items.len(), n - sent);
+                    queue.extend(i * 1000..i * 1000 + sent);
+                }
+                Op::RecvMany(n) => {
+                    let mut items = Vec::new();
+                    let received = r.try_recv_many(&mut items, n).unwrap_or(0);
+                    prop_assert_eq!(received, n.min(queue.len()));
+                    prop_assert!(items.into_iter().eq(queue.drain(..received)));
+                }
+                Op::Close if i % 3 == 0 => {
+                    prop_assert_eq!(if i % 2 == 0 { s.close() } else { r.close() }, !closed);
+                    closed = true;
+                }
+                _ => {}
+            }
+            prop_assert_eq!(r.len(), queue.len());
+        }
+    }
+}
+
+/// One operation of a concurrent history.
+#[derive(Debug, Clone, Copy)]
+struct Event {
+    called: u64,
+    returned: u64,
+    what: What,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum What {
+    Sent(u64),
+    Full,
+    Received(u64),
+    Empty,
+    /// The item, and what it displaced.
+    Forced(u64, Option<u64>),
+}
+
+/// Does one after the other what the threads did, in an order that real time allows, as a queue would.
+/// (Wing and Gong, "Testing and verifying concurrent objects", 1993.)
+fn linearizes(
+    events: &[Event],
+    done: u64,
+    queue: &VecDeque<u64>,
+    capacity: usize,
+    tried: &mut HashSet<(u64, Vec<u64>)>,
+) -> bool {
+    if done.count_ones() as usize == events.len() {
+        return true;
+    }
+    if !tried.insert((done, queue.iter().copied().collect())) {
+        return false;
+    }
+    let open = |i: &usize| done & (1 << i) == 0;
+    let first_return =
+        (0..events.len()).filter(open).map(|i| events[i].returned).min().unwrap_or(u64::MAX);
+    (0..events.len()).filter(open).any(|i| {
+        if events[i].called > first_return {
+            return false;
+        }
+        let mut after = queue.clone();
+        let legal = match events[i].what {
+            What::Sent(item) => {
+                after.push_back(item);
+                after.len() <= capacity
+            }
+            What::Full => queue.len() == capacity,
+            What::Received(item) => after.pop_front() == Some(item),
+            What::Empty => queue.is_empty(),
+            What::Forced(item, displaced) => {
+                let full = queue.len() == capacity;
+                let popped = if displaced.is_some() { after.pop_front() } else { None };
+                after.push_back(item);
+                popped == displaced && displaced.is_some() == full
+            }
+        };
+        legal && linearizes(events, done | 1 << i, &after, capacity, tried)
+    })
+}
+
+#[test]
+fn concurrent_histories_are_linearizable() {
+    const THREADS: u64 = 3;
+    const EACH: u64 = 4;
+    for round in 0..4000u64 {
+        let capacity = [Some(1), Some(2), Some(3), None][round as usize % 4];
+        let (s, r) = make(capacity);
+        let clock = AtomicU64::new(0);
+        let (barrier, events) = (Barrier::new(THREADS as usize), Mutex::new(Vec::new()));
+        thread::scope(|scope| {
+            for id in 0..THREADS {
+                let (s, r, clock, barrier, events) = (&s, &r, &clock, &barrier, &events);
+                scope.spawn(move || {
+                    let mut mine = Vec::new();
+                    barrier.wait();
+                    for i in 0..EACH {
+                        let item = id * EACH + i;
+                        let called = clock.fetch_add(1, Ordering::SeqCst);
+                        let what = match (round / 4 + id * 7 + i * 3) % 5 {
+                            0 | 1 => match s.try_send(item) {
+                                Ok(()) => What::Sent(item),
+                                Err(_) => What::Full,
+                            },
+                            2 if round % 8 < 4 => match s.force_send(item) {
+                                Ok(displaced) => What::Forced(item, displaced),
+                                Err(_) => What::Full,
+                            },
+                            _ => match r.try_recv() {
+                                Ok(item) => What::Received(item),
+                                Err(_) => What::Empty,
+                            },
+                        };
+                        let returned = clock.fetch_add(1, Ordering::SeqCst);
+                        mine.push(Event { called, returned, what });
+                    }
+                    events.lock().unwrap().extend(mine);
+                });
+            }
+        });
+        let events = events.into_inner().unwrap();
+        let capacity = capacity.unwrap_or(usize::MAX);
+        assert!(
+            linearizes(&events, 0, &VecDeque::new(), capacity, &mut HashSet::new()),
+            "no order explains {events:?}"
+        );
+    }
+}

@@ -1,0 +1,128 @@
+//! What a user can see of the one-to-one channel.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::thread;
+
+use futures::{SinkExt, StreamExt};
+use futures_lite::future::block_on;
+use ziggurat_channel::{TryRecvError, TrySendError, spsc};
+
+#[test]
+fn capacities_are_exact() {
+    for capacity in [1, 2, 3, 5, 8, 100] {
+        let (mut s, mut r) = spsc::bounded(capacity);
+        for _ in 0..5 {
+            (0..capacity).for_each(|i| s.try_send(i).unwrap());
+            assert_eq!(s.try_send(0), Err(TrySendError::Full(0)));
+            assert!(s.is_full());
+            (0..capacity).for_each(|i| assert_eq!(r.try_recv(), Ok(i)));
+            assert_eq!(r.try_recv(), Err(TryRecvError::Empty));
+        }
+    }
+}
+
+#[test]
+fn either_end_closes() {
+    let (mut s, mut r) = spsc::bounded(4);
+    s.try_send(1).unwrap();
+    assert!(s.close());
+    assert!(!s.close());
+    assert_eq!(s.try_send(2), Err(TrySendError::Closed(2)));
+    assert_eq!(r.try_recv(), Ok(1));
+    assert_eq!(r.try_recv(), Err(TryRecvError::Closed));
+
+    let (mut s, mut r) = spsc::bounded(4);
+    s.try_send(1).unwrap();
+    assert!(r.close());
+    assert_eq!(s.try_send(2), Err(TrySendError::Closed(2)));
+    let mut batch: VecDeque<_> = [3, 4].into();
+    assert!(s.try_send_many(&mut batch).is_err());
+    assert_eq!(batch, [3, 4]);
+    assert_eq!(s.try_send_slice(&[5, 6]), Err(ziggurat_channel::error::Closed));
+    assert_eq!(r.try_recv(), Ok(1));
+    assert_eq!(r.try_recv(), Err(TryRecvError::Closed));
+    assert!(s.is_closed() && r.is_closed());
+}
+
+#[test]
+fn what_is_left_is_dropped_with_the_receiver() {
+    let item = Arc::new(());
+    let (mut s, r) = spsc::bounded(8);
+    (0..5).for_each(|_| s.try_send(item.clone()).unwrap());
+    drop(r);
+    assert_eq!(Arc::strong_count(&item), 1);
+    assert!(s.try_send(item.clone()).is_err());
+    assert_eq!(Arc::strong_count(&item), 1);
+}
+
+#[test]
+fn batches_wrap_around() {
+    let (mut s, mut r) = spsc::bounded(5);
+    let mut next = 0u32;
+    let mut expected = 0u32;
+    let mut received = Vec::new();
+    for round in 0..200 {
+        if round % 2 == 0 {
+            let items: Vec<_> = (next..next + 3).collect();
+            next += s.try_send_slice(&items).unwrap() as u32;
+        } else {
+            let mut items: VecDeque<_> = (next..next + 4).collect();
+            next += s.try_send_many(&mut items).unwrap() as u32;
+        }
+        received.clear();
+        if r.try_recv_many(&mut received, 1 + round % 4).is_ok() {
+            for item in &received {
+                assert_eq!(*item, expected);
+                expected += 1;
+            }
+        }
+    }
+    assert!(expected > 300);
+}
+
+#[test]
+fn two_threads_keep_the_order() {
+    for capacity in [1, 3, 128] {
+        let (mut s, mut r) = spsc::bounded(capacity);
+        let sender = thread::spawn(move || (0..50_000).for_each(|i| s.send_blocking(i).unwrap()));
+        for i in 0..50_000 {
+            assert_eq!(r.recv_blocking(), Ok(i));
+        }
+        assert!(r.recv_blocking().is_err());
+        sender.join().unwrap();
+    }
+}
+
+#[test]
+fn a_send_that_races_with_close_fails_or_is_received() {
+    for round in 0..500 {
+        let (mut s, mut r) = spsc::bounded(8);
+        let sender =
+            thread::spawn(move || (0..).take_while(|&i: &u64| s.send_blocking(i).is_ok()).count());
+        let mut received = 0;
+        for _ in 0..round {
+            received += usize::from(r.recv_blocking().is_ok());
+        }
+        r.close();
+        while r.try_recv().is_ok() {
+            received += 1;
+        }
+        assert_eq!(sender.join().unwrap(), received);
+    }
+}
+
+#[test]
+fn stream_and_sink() {
+    let (mut s, r) = spsc::bounded(2);
+    let sender = thread::spawn(move || {
+        block_on(async {
+            for i in 0..100 {
+                s.feed(i).await.unwrap();
+            }
+            SinkExt::close(&mut s).await.unwrap();
+        });
+    });
+    assert_eq!(block_on(r.collect::<Vec<_>>()), (0..100).collect::<Vec<_>>());
+    sender.join().unwrap();
+}
