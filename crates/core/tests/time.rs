@@ -1,11 +1,11 @@
 //! What every timer promises, and what the test clock adds.
 
 use std::future::{Future, poll_fn};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::FutureExt;
 use futures::future::{join, pending};
@@ -110,6 +110,50 @@ fn hyper_resets_our_sleeps_in_place_and_replaces_others() {
     timer.reset(&mut foreign, clock.deadline(MS));
     clock.block_on(foreign);
     assert_eq!(clock.elapsed(), 2 * MS);
+}
+
+/// A timer of hyper's with the least that one has to have: `reset` makes a new sleep.
+#[derive(Clone)]
+struct Least(ToHyper<TestClock>);
+
+impl hyper::rt::Timer for Least {
+    fn sleep(&self, duration: Duration) -> Pin<Box<dyn hyper::rt::Sleep>> {
+        hyper::rt::Timer::sleep(&self.0, duration)
+    }
+
+    fn sleep_until(&self, deadline: Instant) -> Pin<Box<dyn hyper::rt::Sleep>> {
+        hyper::rt::Timer::sleep_until(&self.0, deadline)
+    }
+
+    fn now(&self) -> Instant {
+        hyper::rt::Timer::now(&self.0)
+    }
+}
+
+#[test]
+fn a_sleep_that_hyper_replaces_still_wakes_who_waits() {
+    for (reset_to, woken_at_once) in [(MS, false), (Duration::ZERO, true)] {
+        let clock = TestClock::new();
+        let mut sleep = Box::pin(FromHyper::new(Least(ToHyper::new(clock.clone()))).sleep(HOUR));
+        let woken = Arc::new(CountWakes::default());
+        let waker = Waker::from(Arc::clone(&woken));
+        let mut cx = Context::from_waker(&waker);
+        assert!(sleep.as_mut().poll(&mut cx).is_pending());
+        sleep.as_mut().reset(clock.deadline(reset_to));
+        assert_eq!(woken.0.load(Ordering::Relaxed) > 0, woken_at_once);
+        clock.advance(MS);
+        assert!(woken.0.load(Ordering::Relaxed) > 0);
+        assert!(sleep.as_mut().poll(&mut cx).is_ready());
+    }
+}
+
+#[derive(Default)]
+struct CountWakes(AtomicUsize);
+
+impl Wake for CountWakes {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
 }
 
 #[test]

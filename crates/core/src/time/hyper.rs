@@ -3,7 +3,7 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use hyper::rt;
@@ -29,7 +29,7 @@ impl<H: rt::Timer + Clone + Send + Sync + 'static> Timer for FromHyper<H> {
     }
 
     fn sleep_until(&self, deadline: Instant) -> FromHyperSleep<H> {
-        FromHyperSleep { timer: self.0.clone(), deadline, sleep: None, done: false }
+        FromHyperSleep { timer: self.0.clone(), deadline, sleep: None, waker: None, done: false }
     }
 }
 
@@ -40,6 +40,8 @@ pub struct FromHyperSleep<H> {
     deadline: Instant,
     /// Made by the first poll: hyper's timer may want its runtime around it.
     sleep: Option<Pin<Box<dyn rt::Sleep>>>,
+    /// Who polled it last, unless it has completed since.
+    waker: Option<Waker>,
     done: bool,
 }
 
@@ -54,7 +56,14 @@ impl<H: rt::Timer> Future for FromHyperSleep<H> {
         if !this.done {
             let (timer, deadline) = (&this.timer, this.deadline);
             let sleep = this.sleep.get_or_insert_with(|| timer.sleep_until(deadline));
-            ready!(sleep.as_mut().poll(cx));
+            if sleep.as_mut().poll(cx).is_pending() {
+                match &mut this.waker {
+                    Some(waker) => waker.clone_from(cx.waker()),
+                    none => *none = Some(cx.waker().clone()),
+                }
+                return Poll::Pending;
+            }
+            this.waker = None;
             this.done = true;
         }
         Poll::Ready(())
@@ -66,8 +75,13 @@ impl<H: rt::Timer + Send> Sleep for FromHyperSleep<H> {
         let this = self.get_mut();
         this.deadline = deadline;
         this.done = false;
-        if let Some(sleep) = &mut this.sleep {
-            this.timer.reset(sleep, deadline);
+        let Some(sleep) = &mut this.sleep else { return };
+        this.timer.reset(sleep, deadline);
+        // hyper's timers may put a new sleep in its place, which nobody has polled: it would wake nobody.
+        let Some(waker) = &this.waker else { return };
+        if sleep.as_mut().poll(&mut Context::from_waker(waker)).is_ready() {
+            this.done = true;
+            this.waker.take().into_iter().for_each(Waker::wake);
         }
     }
 }
