@@ -3,14 +3,17 @@
 use std::future::Ready;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
-use futures::SinkExt;
+use futures::{FutureExt, SinkExt};
 use tower::ServiceExt;
 use ziggurat_patterns::load_shed::LoadShedError;
 use ziggurat_patterns::testing::laws::{self, Fault};
 use ziggurat_patterns::testing::{MockService, MockSink, Reply};
 use ziggurat_patterns::time::TestClock;
 use ziggurat_patterns::{Layer, Service, service, sink};
+
+const SECOND: Duration = Duration::from_secs(1);
 
 fn layer() -> service::LoadShedLayer {
     service::LoadShedLayer::new()
@@ -90,6 +93,34 @@ fn a_sink_hands_items_back() {
     probe.fail_next(Fault(7));
     assert_eq!(clock.block_on(sink.send(4)), Err(LoadShedError::Inner(Fault(7))));
     assert_eq!(probe.items(), [1, 3]);
+}
+
+#[test]
+fn a_refused_clone_holds_its_place_unless_the_limit_has_no_queue() {
+    let clock = TestClock::new();
+    let inner = MockService::<u32, u32, Fault>::echo(&clock);
+    // As the documentation says: `kept` gets the permit, and does not use it.
+    let mut service = layer().layer(service::ConcurrencyLimitLayer::new(1).layer(inner.clone()));
+    let mut kept = service.clone();
+    let call = clock.block_on(service.ready()).unwrap().call(1);
+    assert!(clock.block_on(kept.ready()).is_ok());
+    assert!(clock.block_on(kept.call(2)).unwrap_err().is_overloaded());
+    assert_eq!(clock.block_on(call), Ok(1));
+    assert!(clock.block_on(service.clone().oneshot(3)).unwrap_err().is_overloaded());
+    drop(kept);
+    assert_eq!(clock.block_on(service.oneshot(3)), Ok(3));
+
+    // And what it advises.
+    let slow = MockService::new(&clock, |n: &u32| Reply::<_, Fault>::ok(*n).after(SECOND));
+    let service = service::BulkheadLayer::new(1, 0).with_timer(clock.clone()).layer(slow);
+    let mut busy = std::pin::pin!(service.clone().oneshot(1));
+    assert!(busy.as_mut().now_or_never().is_none());
+    let mut kept = service.clone();
+    let refused = clock.block_on(kept.ready()).unwrap().call(2);
+    assert!(clock.block_on(refused).unwrap_err().is_full());
+    assert_eq!(clock.block_on(busy), Ok(1));
+    assert_eq!(clock.block_on(service.oneshot(3)), Ok(3));
+    drop(kept);
 }
 
 #[test]

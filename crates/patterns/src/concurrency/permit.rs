@@ -66,7 +66,7 @@ impl Semaphore {
     /// If there are fewer, or the semaphore is closed.
     #[inline]
     pub fn try_acquire_many(&self, permits: u32) -> Result<Permit, TryAcquireError> {
-        self.permits.try_take(permits.into())?;
+        self.permits.try_take_now(permits.into())?;
         Ok(self.permit(permits))
     }
 

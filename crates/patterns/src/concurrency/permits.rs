@@ -105,6 +105,36 @@ impl Permits {
         }
     }
 
+    /// As `try_take`, and not put off by somebody who only passes through the slow path.
+    #[inline]
+    pub fn try_take_now(&self, permits: u64) -> Result<(), TryAcquireError> {
+        match self.try_take(permits) {
+            Err(TryAcquireError::NoPermits) => self.try_again(permits),
+            taken => taken,
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn try_again(&self, permits: u64) -> Result<(), TryAcquireError> {
+        loop {
+            let word = self.word.load(Ordering::Acquire);
+            if word & SLOW != 0 {
+                // Without the lock, that bit does not tell a queue from somebody who looks whether there
+                // is one. With it, the bit is set only if there is a queue or a debt.
+                let _queue = lock(&self.queue);
+                return self.try_take(permits);
+            }
+            if word & CLOSED == 0 && word / ONE < permits {
+                return Err(TryAcquireError::NoPermits);
+            }
+            match self.try_take(permits) {
+                Err(TryAcquireError::NoPermits) => {}
+                taken => return taken,
+            }
+        }
+    }
+
     /// A waiter's poll: it gets a ticket with the first one, unless `max_waiting` have one already, and
     /// loses it with its permits.
     pub fn poll_take(

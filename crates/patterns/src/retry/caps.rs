@@ -14,7 +14,8 @@ pub(super) struct Caps {
     pub(super) max_retries: u32,
     /// In nanoseconds; the largest number is no limit. Caps are copied for each call, so they are small.
     max_elapsed: u64,
-    pub(super) budget: Option<Arc<dyn Budget>>,
+    /// A thin pointer, for the same reason.
+    pub(super) budget: Option<Arc<Box<dyn Budget>>>,
 }
 
 impl Default for Caps {

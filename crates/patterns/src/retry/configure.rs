@@ -77,7 +77,7 @@ impl<M: MakeStream, B: MakeBackoff, Q, T: Timer> Restart<M, B, Q, T> {
 
     /// Each progress deposits in `budget`, and each retry is made only if it can withdraw from it.
     pub fn budget(mut self, budget: impl Budget + 'static) -> Self {
-        self.setup.caps.budget = Some(Arc::new(budget));
+        self.setup.caps.budget = Some(Arc::new(Box::new(budget)));
         self
     }
 

@@ -112,7 +112,7 @@ impl<P, B, T> RetryLayer<P, B, T> {
 
     /// Each call deposits in `budget`, and each retry is made only if it can withdraw from it.
     pub fn budget(mut self, budget: impl Budget + 'static) -> Self {
-        self.setup.caps.budget = Some(std::sync::Arc::new(budget));
+        self.setup.caps.budget = Some(std::sync::Arc::new(Box::new(budget)));
         self
     }
 

@@ -42,6 +42,30 @@ fn semaphore_models() {
         others.into_iter().for_each(|other| other.join().unwrap());
         assert_eq!(permits.available(), 1);
     });
+    model("a free permit is not missed while another is refused", 2, || {
+        let permits = Arc::new(Permits::new(1));
+        let other = permits.clone();
+        // More than there are, and it may not wait for them.
+        let refused = thread::spawn(move || {
+            assert!(other.poll_take(&mut None, 2, 0, Waker::noop()).is_ready());
+        });
+        assert!(permits.try_take_now(1).is_ok());
+        refused.join().unwrap();
+        assert_eq!(permits.available(), 0);
+    });
+    model("who waits when it is closed is not admitted", 2, || {
+        let permits = Arc::new(Permits::new(1));
+        permits.try_take(1).unwrap();
+        let mut ticket = None;
+        assert!(permits.poll_take(&mut ticket, 1, usize::MAX, Waker::noop()).is_pending());
+        permits.close();
+        let giver = permits.clone();
+        let giver = thread::spawn(move || giver.give(1));
+        let polled = permits.poll_take(&mut ticket, 1, usize::MAX, Waker::noop());
+        assert!(matches!(polled, Poll::Ready(Err(_))));
+        giver.join().unwrap();
+        assert_eq!(permits.available(), 1);
+    });
     model("who gives up passes his permit on", 2, || {
         let permits = Arc::new(Permits::new(1));
         permits.try_take(1).unwrap();
