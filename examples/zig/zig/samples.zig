@@ -63,7 +63,7 @@ pub fn numbersBySlices(_: std.Io, out: *ziggurat.Out(u64), end: u64) !void {
     var next: u64 = 0;
     while (next < end) {
         const n: usize = @intCast(@min(slice.len, end - next));
-        for (slice[0..n], next..) |*item, number| item.* = number;
+        for (slice[0..n], 0..) |*item, i| item.* = next + i;
         try out.sendMany(slice[0..n]);
         next += n;
     }
