@@ -40,6 +40,20 @@ pub const domain = struct {
 
 /// `OpenOptions.flags`.
 pub const option_spill: u32 = 1;
+pub const option_thread: u32 = 2;
+
+/// `HostVTable.now`.
+pub const clock = struct {
+    pub const real: u32 = 0;
+    pub const awake: u32 = 1;
+    pub const boot: u32 = 2;
+};
+
+/// `HostVTable.poll_fd`.
+pub const interest = struct {
+    pub const readable: u32 = 1;
+    pub const writable: u32 = 2;
+};
 
 pub const Header = extern struct {
     struct_size: u32,
@@ -137,6 +151,37 @@ pub const PoolVTable = extern struct {
     share: *const fn (*const RawBuffer) callconv(.c) void,
 };
 
+pub const HostHandle = extern struct {
+    vtable: *const HostVTable,
+};
+
+pub const JobFn = fn (ctx: ?*anyopaque) callconv(.c) void;
+pub const DriveFn = fn (state: ?*anyopaque, cx: *const PollContext) callconv(.c) i32;
+
+pub const HostVTable = extern struct {
+    header: Header,
+    retain: *const fn (*const HostHandle) callconv(.c) void,
+    release: *const fn (*const HostHandle) callconv(.c) void,
+    now: *const fn (*const HostHandle, clock: u32) callconv(.c) i64,
+    poll_timer: *const fn (
+        *const HostHandle,
+        ticket: *?*anyopaque,
+        at: i64,
+        waker: *const WakerHandle,
+    ) callconv(.c) i32,
+    drop_timer: *const fn (ticket: ?*anyopaque) callconv(.c) void,
+    poll_fd: *const fn (
+        *const HostHandle,
+        ticket: *?*anyopaque,
+        fd: i32,
+        interest: u32,
+        waker: *const WakerHandle,
+    ) callconv(.c) i32,
+    drop_fd: *const fn (ticket: ?*anyopaque) callconv(.c) void,
+    offload: *const fn (*const HostHandle, job: *const JobFn, ctx: ?*anyopaque) callconv(.c) i32,
+    drive: *const fn (*const HostHandle, poll: *const DriveFn, state: ?*anyopaque) callconv(.c) i32,
+};
+
 pub const RawHandle = extern struct {
     vtable: ?*const anyopaque,
     state: ?*anyopaque,
@@ -186,6 +231,7 @@ pub const OpenOptions = extern struct {
     capacity: u64,
     stack_size: u64,
     pool: ?*const PoolHandle,
+    host: ?*const HostHandle,
 };
 
 pub const Arg = extern struct {
@@ -226,7 +272,7 @@ pub const layout = layoutOf(.{
     .{ WakerHandle, .fixed }, .{ WakerVTable, .grows }, .{ PollContext, .grows }, .{ RawBuffer, .fixed },
     .{ PoolHandle, .fixed },  .{ PoolVTable, .grows },  .{ RawHandle, .fixed },   .{ SourceVTable, .grows },
     .{ SinkVTable, .grows },  .{ OpenOptions, .grows }, .{ Arg, .fixed },         .{ Export, .fixed },
-    .{ Exports, .grows },
+    .{ Exports, .grows },     .{ HostHandle, .fixed },  .{ HostVTable, .grows },
 });
 
 fn layoutLen(comptime structs: anytype) usize {
@@ -260,8 +306,9 @@ comptime {
         std.debug.assert(@sizeOf(PoolVTable) == 56);
         std.debug.assert(@sizeOf(SourceVTable) == 72);
         std.debug.assert(@sizeOf(SinkVTable) == 96);
-        std.debug.assert(@sizeOf(OpenOptions) == 32);
+        std.debug.assert(@sizeOf(OpenOptions) == 40);
         std.debug.assert(@sizeOf(Export) == 72);
         std.debug.assert(@sizeOf(Exports) == 48);
+        std.debug.assert(@sizeOf(HostVTable) == 88);
     }
 }

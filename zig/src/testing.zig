@@ -187,6 +187,7 @@ pub fn options(capacity: u64, pool: ?*TestPool) abi.OpenOptions {
         .capacity = capacity,
         .stack_size = 0,
         .pool = if (pool) |p| &p.handle else null,
+        .host = null,
     };
 }
 

@@ -10,6 +10,7 @@ use ziggurat_zig_ffi::abi::{Exports, TypeDesc};
 use ziggurat_zig_ffi::{Args, Library, OpenError, Options, Plain};
 
 use crate::byte_stream::DEFAULT_BYTE_BATCH;
+use crate::host::{self, HostRef};
 use crate::stream::DEFAULT_BATCH;
 use crate::{ZigByteSink, ZigByteStream, ZigSink, ZigStream};
 
@@ -168,9 +169,13 @@ impl Call {
         Call { library, name, args, options, batch, block_size: DEFAULT_BLOCK_SIZE }
     }
 
-    fn check(&self) -> Result<Library, OpenError> {
+    /// Makes the options whole, and finds the library.
+    fn prepare(&mut self) -> Result<Library, OpenError> {
         if self.options.capacity == Some(0) {
             return Err(OpenError::Zero("capacity"));
+        }
+        if !self.options.thread {
+            self.options.host.get_or_insert_with(host::shared);
         }
         self.library.get()
     }
@@ -210,9 +215,25 @@ macro_rules! builder {
                 self
             }
 
-            /// Stack of the function's thread, in bytes.
+            /// Stack of the function, in bytes.
             pub fn stack_size(mut self, bytes: usize) -> Self {
                 self.call.options.stack_size = Some(bytes);
+                self
+            }
+
+            /// What the function waits by when it runs as a coroutine: timers, descriptors and threads
+            /// for what can only block. A [`Host`](crate::host::Host), or a
+            /// [`HostRef`](crate::host::HostRef) to share one; a
+            /// [`DefaultHost`](crate::host::DefaultHost) that the whole process shares, unless set.
+            pub fn host(mut self, host: impl Into<HostRef>) -> Self {
+                self.call.options.host = Some(host.into());
+                self
+            }
+
+            /// Runs the function on a thread of its own, and not as a coroutine: for what computes for
+            /// long or blocks without `std.Io`. The function is the same.
+            pub fn on_thread(mut self) -> Self {
+                self.call.options.thread = true;
                 self
             }
 
@@ -240,9 +261,10 @@ macro_rules! builder {
 builder! {
     /// Opens a [`ZigStream`].
     StreamBuilder<T> -> ZigStream<T>, batch DEFAULT_BATCH;
-    pub fn open(self) -> Result<ZigStream<T>, OpenError> {
+    pub fn open(mut self) -> Result<ZigStream<T>, OpenError> {
+        let library = self.call.prepare()?;
         let Call { name, args, options, batch, .. } = &self.call;
-        let source = self.call.check()?.source(name, args, options, TypeDesc::of::<T>())?;
+        let source = library.source(name, args, options, TypeDesc::of::<T>())?;
         ZigStream::from_source(source, *batch)
     }
 }
@@ -251,7 +273,7 @@ builder! {
     /// Opens a [`ZigByteStream`].
     ByteStreamBuilder<> -> ZigByteStream, batch DEFAULT_BYTE_BATCH;
     pub fn open(mut self) -> Result<ZigByteStream, OpenError> {
-        let library = self.call.check()?;
+        let library = self.call.prepare()?;
         if self.call.options.pool.is_none() {
             let builder = BufferPool::builder(self.call.block_size);
             let blocks = default_blocks(self.call.block_size);
@@ -294,10 +316,11 @@ impl ByteStreamBuilder {
 builder! {
     /// Opens a [`ZigSink`].
     SinkBuilder<T, R> -> ZigSink<T, R>, batch DEFAULT_BATCH;
-    pub fn open(self) -> Result<ZigSink<T, R>, OpenError> {
+    pub fn open(mut self) -> Result<ZigSink<T, R>, OpenError> {
+        let library = self.call.prepare()?;
         let Call { name, args, options, batch, .. } = &self.call;
         let (item, result) = (TypeDesc::of::<T>(), TypeDesc::of::<R>());
-        let sink = self.call.check()?.sink(name, args, options, item, result)?;
+        let sink = library.sink(name, args, options, item, result)?;
         ZigSink::from_sink(sink, *batch)
     }
 }
@@ -305,10 +328,11 @@ builder! {
 builder! {
     /// Opens a [`ZigByteSink`].
     ByteSinkBuilder<R> -> ZigByteSink<R>, batch DEFAULT_BYTE_BATCH;
-    pub fn open(self) -> Result<ZigByteSink<R>, OpenError> {
+    pub fn open(mut self) -> Result<ZigByteSink<R>, OpenError> {
+        let library = self.call.prepare()?;
         let Call { name, args, options, batch, .. } = &self.call;
         let (item, result) = (TypeDesc::BYTES, TypeDesc::of::<R>());
-        let sink = self.call.check()?.sink(name, args, options, item, result)?;
+        let sink = library.sink(name, args, options, item, result)?;
         ZigByteSink::from_sink(sink, *batch)
     }
 }

@@ -4,6 +4,7 @@
 //! * [`ZigByteStream`]: bytes without a copy, as `Bytes`, [`Buffer`]s, or `AsyncRead`.
 //! * [`ZigSink`], [`ZigByteSink`]: the other direction; closing yields what the function returned.
 //! * [`bind!`]: Rust functions over what a Zig library exports.
+//! * [`host`]: what a function waits by when it runs as a coroutine.
 //!
 //! # Guarantees
 //!
@@ -19,11 +20,13 @@
 //!
 //! Dropping does not wait for the Zig function to end; a function that never waits for anything and
 //! never sends ends when it likes.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod batch;
 mod bind;
 mod byte_sink;
 mod byte_stream;
+pub mod host;
 mod outbox;
 mod reader;
 mod sink;

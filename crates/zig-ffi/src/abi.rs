@@ -10,6 +10,13 @@ use std::mem::offset_of;
 
 use ziggurat_core::RawBuffer;
 
+mod host;
+
+pub use host::{
+    CLOCK_AWAKE, CLOCK_BOOT, CLOCK_REAL, HostHandle, HostVTable, INTEREST_READABLE,
+    INTEREST_WRITABLE,
+};
+
 /// Tables of another major version are refused.
 pub const ABI_MAJOR: u16 = 1;
 /// Counts the additions at the tables' ends.
@@ -54,6 +61,8 @@ pub const DOMAIN_RUNTIME: u32 = 1;
 /// [`OpenOptions::flags`]: the pool bounds what is under way, not what the consumer keeps. When the
 /// consumer has taken everything, keeps every block and wants more, blocks come from the heap.
 pub const OPTION_SPILL: u32 = 1;
+/// [`OpenOptions::flags`]: the function runs on a thread of its own although there is a host.
+pub const OPTION_THREAD: u32 = 2;
 
 /// The head of every table.
 #[repr(C)]
@@ -291,6 +300,9 @@ pub struct OpenOptions {
     /// Where byte streams take their blocks from. Borrowed: retain it to keep it. Null for streams
     /// that carry no bytes.
     pub pool: *const PoolHandle,
+    /// What a coroutine waits by. Borrowed: retain it to keep it. Null: there is none, and functions
+    /// run on threads of their own.
+    pub host: *const HostHandle,
 }
 
 /// One argument of an opened function, borrowed for the call.
@@ -384,10 +396,14 @@ layout! {
     RawHandle { vtable, state } [size_of]
     SourceVTable { header, item, retain, release, poll_batch, cancel, last_error }
     SinkVTable { header, item, result, retain, release, send_batch, poll_close, cancel, last_error }
-    OpenOptions { struct_size, flags, capacity, stack_size, pool }
+    OpenOptions { struct_size, flags, capacity, stack_size, pool, host }
     Arg { ty, value } [size_of]
     Export { name, kind, arg_count, args, item, result, open } [size_of]
     Exports { header, count, entries, layout_count, layout }
+    HostHandle { vtable } [size_of]
+    HostVTable {
+        header, retain, release, now, poll_timer, drop_timer, poll_fd, drop_fd, offload, drive
+    }
 }
 
 /// The layout on a 64-bit machine, spelled out: a change here is a change of the ABI.
@@ -404,8 +420,10 @@ const _: () = {
     assert!(size_of::<RawHandle>() == 16);
     assert!(size_of::<SourceVTable>() == 72);
     assert!(size_of::<SinkVTable>() == 96);
-    assert!(size_of::<OpenOptions>() == 32);
+    assert!(size_of::<OpenOptions>() == 40);
     assert!(size_of::<Arg>() == 24);
     assert!(size_of::<Export>() == 72);
     assert!(size_of::<Exports>() == 48);
+    assert!(size_of::<HostHandle>() == 8);
+    assert!(size_of::<HostVTable>() == 88);
 };

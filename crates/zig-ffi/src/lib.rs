@@ -3,7 +3,7 @@
 //! * [`abi`]: the C layout of everything that crosses the border.
 //! * [`Library`]: what a Zig library offers, looked up by name and checked by type.
 //! * [`RawSource`], [`RawSink`]: owned handles, validated at every crossing.
-//! * [`HostWaker`], [`HostPool`]: what the Rust side lends to the Zig side.
+//! * [`HostWaker`], [`HostPool`], [`host`]: what the Rust side lends to the Zig side.
 //! * [`ZigError`], [`OpenError`]: what can go wrong.
 //!
 //! It needs no executor, and no Zig symbol to link. `Stream` and `Sink` over these handles are in the
@@ -19,6 +19,7 @@
 
 pub mod abi;
 mod error;
+pub mod host;
 mod library;
 mod plain;
 mod pool;

@@ -10,6 +10,7 @@ use crate::abi::{
     TypeDesc,
 };
 use crate::error::{OpenError, ProtocolError};
+use crate::host::HostRef;
 use crate::plain::Plain;
 use crate::pool::HostPool;
 use crate::source::checked_table;
@@ -114,6 +115,18 @@ pub struct Options {
     pub pool: Option<BufferPool>,
     /// See [`abi::OPTION_SPILL`].
     pub spill: bool,
+    /// What a coroutine waits by. Without one, functions run on threads of their own.
+    pub host: Option<HostRef>,
+    /// See [`abi::OPTION_THREAD`].
+    pub thread: bool,
+}
+
+impl Options {
+    fn flags(&self) -> u32 {
+        let spill = if self.spill { abi::OPTION_SPILL } else { 0 };
+        let thread = if self.thread { abi::OPTION_THREAD } else { 0 };
+        spill | thread
+    }
 }
 
 /// The streams and sinks that a Zig library offers. It is a pointer to a static table.
@@ -260,10 +273,11 @@ fn open(export: &'static Export, args: &Args, options: &Options) -> Result<RawHa
     let pool = options.pool.clone().map(HostPool::new);
     let raw_options = OpenOptions {
         struct_size: size_of::<OpenOptions>() as u32,
-        flags: if options.spill { abi::OPTION_SPILL } else { 0 },
+        flags: options.flags(),
         capacity: options.capacity.unwrap_or(0) as u64,
         stack_size: options.stack_size.unwrap_or(0) as u64,
         pool: pool.as_ref().map_or(ptr::null(), HostPool::as_raw),
+        host: options.host.as_ref().map_or(ptr::null(), HostRef::as_raw),
     };
     let mut handle = RawHandle { vtable: ptr::null(), state: ptr::null_mut() };
     let mut error = ErrorRecord::EMPTY;

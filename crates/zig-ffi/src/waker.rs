@@ -187,6 +187,28 @@ impl Drop for ForeignWaker {
     }
 }
 
+/// Calls `f` with a context for a borrowed handle, or returns `None` when the handle cannot be used. It
+/// counts no reference: a waker that is kept is a clone.
+///
+/// # Safety
+///
+/// As for [`ForeignWaker::retained`], and the handle stays alive for the call.
+pub(crate) unsafe fn with_waker<R>(
+    handle: *const WakerHandle,
+    f: impl FnOnce(&mut Context<'_>) -> R,
+) -> Option<R> {
+    // SAFETY: valid, says the caller.
+    let vtable = unsafe { handle.as_ref()?.vtable.as_ref() }?;
+    vtable.retain?;
+    vtable.release?;
+    vtable.wake?;
+    // SAFETY: the table keeps the contract of `RawWakerVTable`. The reference that this waker would give
+    // up is not ours, and it is never dropped or woken by value: `f` gets to see it and no more.
+    let waker =
+        unsafe { ManuallyDrop::new(Waker::from_raw(RawWaker::new(handle.cast(), &FOREIGN))) };
+    Some(f(&mut Context::from_waker(&waker)))
+}
+
 static FOREIGN: RawWakerVTable = RawWakerVTable::new(
     |data| {
         let borrowed = borrow(data);

@@ -3,13 +3,17 @@
 use std::path::Path;
 use std::sync::OnceLock;
 
+use ziggurat_core::time::TestClock;
 use ziggurat_core::{BufferPool, PoolError};
-use ziggurat_zig_ffi::abi::{self, ErrorRecord, Exports, KIND_UINT, OPTION_SPILL, TypeDesc};
+use ziggurat_zig_ffi::abi::{
+    self, ErrorRecord, Exports, KIND_UINT, OPTION_SPILL, OPTION_THREAD, TypeDesc,
+};
 use ziggurat_zig_ffi::testing::{
     FakeSink, FakeSource, Opened, export, exports, sink_export, when_opened,
 };
 use ziggurat_zig_ffi::{Args, Library};
 
+use crate::host::{DefaultHost, HostRef};
 use crate::{
     Argument, Bind, BoundLibrary, OpenError, ZigByteSink, ZigByteStream, ZigSink, ZigStream,
 };
@@ -88,6 +92,46 @@ fn sinks_are_opened() {
     when_opened(abi::READY, fake.handle(), ErrorRecord::EMPTY);
     drop(ZigByteSink::<u64>::bind(&LIBRARY, "hash", Args::new()).open().unwrap());
     fake.assert_released();
+}
+
+#[test]
+fn each_builder_takes_a_host_or_a_thread() {
+    /// Opens in vain, and says with which flags and which host.
+    macro_rules! opened {
+        ($ty:ty, $name:literal $(.$how:ident($($value:expr)?))*) => {{
+            let mut args = Args::new();
+            if $name == "lines" {
+                "path".push_to(&mut args);
+            }
+            let builder = <$ty>::bind(&LIBRARY, $name, args);
+            assert!(builder$(.$how($($value)?))*.open().is_err(), "nothing was prepared");
+            let opened = Opened::take();
+            assert_eq!(opened.count, 1);
+            (opened.flags & OPTION_THREAD, opened.host.map(|host| host.as_raw().addr()))
+        }};
+    }
+    macro_rules! each {
+        ($($ty:ty, $name:literal;)*) => {$(
+            let (flag, default) = opened!($ty, $name);
+            assert_eq!(flag, 0);
+            assert!(default.is_some(), "there is always one");
+            assert_eq!(opened!($ty, $name), (0, default), "and it is the same");
+            let mine = HostRef::new(DefaultHost::with_timer(TestClock::new()));
+            let given = (0, Some(mine.as_raw().addr()));
+            assert_eq!(opened!($ty, $name.host(mine.clone())), given);
+            assert_ne!(Some(mine.as_raw().addr()), default);
+            let (_, other) = opened!($ty, $name.host(DefaultHost::new()));
+            assert!(other.is_some() && other != default);
+            assert_eq!(opened!($ty, $name.on_thread()), (OPTION_THREAD, None));
+            assert_eq!(opened!($ty, $name.host(mine).on_thread()), (OPTION_THREAD, given.1));
+        )*};
+    }
+    each! {
+        ZigStream<u64>, "numbers";
+        ZigByteStream, "lines";
+        ZigSink<u64, u64>, "sum";
+        ZigByteSink<u64>, "hash";
+    }
 }
 
 #[test]

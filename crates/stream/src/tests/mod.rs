@@ -3,6 +3,8 @@
 mod bind;
 mod byte_sink;
 mod byte_stream;
+#[cfg(all(unix, feature = "tokio"))]
+mod host;
 mod hostile;
 mod hostile_buffers;
 mod props;

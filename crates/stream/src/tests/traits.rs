@@ -41,12 +41,26 @@ fn auto_traits() {
     all::<HostPool>();
     all::<Library>();
     all::<Progress>();
+    all::<host::HostRef>();
+    all::<host::DefaultHost>();
+    all::<host::Job>();
+    all::<host::Orphan>();
     unpin::<ZigStream<Odd>>();
     unpin::<ZigSink<Odd, Odd>>();
     unpin::<ByteWriter<Odd>>();
     error::<ZigError>();
     error::<OpenError>();
     error::<ProtocolError>();
+}
+
+#[cfg(all(unix, feature = "tokio"))]
+#[test]
+fn auto_traits_of_tokio_s_host() {
+    all::<host::Descriptor>();
+    all::<host::TokioHost>();
+    all::<host::TokioWait>();
+    all::<host::TokioDescriptor>();
+    error::<host::NoRuntime>();
 }
 
 #[test]

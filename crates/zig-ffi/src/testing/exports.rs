@@ -8,6 +8,7 @@ use crate::abi::{
     self, Arg, ErrorRecord, Export, Exports, Header, LAYOUT, OpenOptions, RawHandle, Slice,
     TypeDesc,
 };
+use crate::host::HostRef;
 
 /// What the next opening on this thread answers, and what the last one was asked.
 #[derive(Debug, Default)]
@@ -22,6 +23,8 @@ pub struct Opened {
     pub flags: u32,
     /// Whether a pool came along.
     pub pool: bool,
+    /// The host that came along.
+    pub host: Option<HostRef>,
     /// The arguments' types, and their bytes.
     pub args: Vec<(TypeDesc, Vec<u8>)>,
 }
@@ -67,6 +70,8 @@ unsafe extern "C" fn open(
         opened.sizes = (options.capacity, options.stack_size);
         opened.flags = options.flags;
         opened.pool = !options.pool.is_null();
+        // SAFETY: the caller's host, alive for the call.
+        opened.host = unsafe { HostRef::retained(options.host) };
         opened.args = args.collect();
         let Some((status, handle, record)) = opened.answer.take() else {
             return abi::ERROR;

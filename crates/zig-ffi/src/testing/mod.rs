@@ -3,7 +3,8 @@
 //! [`FakeSource`] and [`FakeSink`] stand behind the real C tables. A script says what they answer at
 //! each crossing, impossible answers included; they count their calls, and note every call that the
 //! ABI forbids: after the end, by two threads at once, or of a state that was released. [`Buffers`]
-//! does the same for memory that crosses, [`Task`] for wakers.
+//! does the same for memory that crosses, [`Task`] for wakers. [`HostUser`] asks a host as the other side
+//! does, and a [`coroutine`] is a source that is a closure.
 //!
 //! ```
 //! use std::task::Context;
@@ -20,6 +21,7 @@
 
 mod buffers;
 mod exports;
+mod host;
 mod sink;
 mod source;
 mod state;
@@ -27,6 +29,7 @@ mod task;
 
 pub use buffers::Buffers;
 pub use exports::{Opened, export, exports, sink_export, text, when_opened};
+pub use host::{Body, FdUser, HostUser, Lent, TimerUser, coroutine};
 pub use sink::{Closing, FakeSink, Taking};
 pub use source::{Crossing, FakeSource};
 pub use state::{Calls, HeldWaker};

@@ -4,8 +4,8 @@ use std::ptr;
 
 use super::UNKNOWN;
 use crate::abi::{
-    self, ABI_MAJOR, ErrorRecord, Export, Exports, KIND_UINT, LAYOUT, OPTION_SPILL, RawHandle,
-    TypeDesc,
+    self, ABI_MAJOR, ErrorRecord, Export, Exports, KIND_UINT, LAYOUT, OPTION_SPILL, OPTION_THREAD,
+    RawHandle, TypeDesc,
 };
 use crate::testing::{
     FakeSink, FakeSource, Opened, export, exports, sink_export, text, when_opened,
@@ -75,7 +75,7 @@ fn a_layout_that_differs_is_named() {
     let ours = align_of::<abi::Header>() as u32;
     assert_eq!(none, Err(OpenError::Layout { field: "Header (alignment)", ours, theirs: 0 }));
     let short = open(vec![], |t| t.layout_count -= 1).map(drop);
-    assert!(matches!(short, Err(OpenError::Layout { field: "Exports.layout", theirs: 0, .. })));
+    assert!(matches!(short, Err(OpenError::Layout { field: "HostVTable.drive", theirs: 0, .. })));
     let mut other = LAYOUT.to_vec();
     other[0] = 1;
     let differs = open(vec![], |t| t.layout = other.as_ptr()).map(drop);
@@ -238,6 +238,7 @@ fn options_and_arguments_arrive_as_they_were_given() {
         stack_size: Some(1 << 20),
         pool: Some(BufferPool::builder(16).build().unwrap()),
         spill: true,
+        ..Options::default()
     };
     Opened::take();
     let library = library(vec![export("numbers", U64, &TYPES)]);
@@ -253,4 +254,9 @@ fn options_and_arguments_arrive_as_they_were_given() {
     assert!(library.source("numbers", &args, &Options::default(), U64).is_err());
     let opened = Opened::take();
     assert_eq!((opened.sizes, opened.flags, opened.pool), ((0, 0), 0, false));
+    assert!(opened.host.is_none());
+
+    let options = Options { thread: true, ..Options::default() };
+    assert!(library.source("numbers", &args, &options, U64).is_err());
+    assert_eq!(Opened::take().flags, OPTION_THREAD);
 }

@@ -1,5 +1,7 @@
 //! Handles against a scripted other side that keeps no promise which a receiver can check.
 
+#[cfg(unix)]
+mod host;
 mod library;
 mod pool;
 mod records;
