@@ -8,7 +8,7 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -45,11 +45,12 @@ async fn status(error: Error) -> (StatusCode, String) {
 
 fn router(shutdown: &Shutdown) -> Router {
     let twenty = Quota::per_minute(NonZeroU32::new(20).expect("not zero"));
+    let four = NonZeroUsize::new(4).expect("not zero");
     let layers = ServiceBuilder::new()
         .layer(HandleErrorLayer::new(status))
         .layer(ShutdownLayer::new(shutdown.signal()))
         .layer(RateLimitLayer::new(twenty).enforcing())
-        .layer(BulkheadLayer::new(4, 4))
+        .layer(BulkheadLayer::new(four, 4))
         .layer(TimeoutLayer::new(Duration::from_millis(500)));
     Router::new()
         .route("/answer", get(|| async { "42" }))

@@ -195,6 +195,21 @@ impl Wake for Count {
 }
 
 #[test]
+fn an_endless_advance_ends() {
+    let clock = TestClock::new();
+    clock.advance(HOUR);
+    let mut sleep = pin!(clock.sleep(Duration::MAX));
+    let mut cx = Context::from_waker(Waker::noop());
+    assert!(sleep.as_mut().poll(&mut cx).is_pending());
+    clock.advance(Duration::MAX);
+    assert_eq!(clock.nanos(), u64::MAX);
+    assert!(clock.now() > clock.now() - HOUR);
+    clock.advance(Duration::MAX);
+    assert_eq!(clock.elapsed(), Duration::from_nanos(u64::MAX));
+    assert!(sleep.as_mut().poll(&mut cx).is_ready());
+}
+
+#[test]
 fn advance_wakes_what_is_due_and_nothing_else() {
     let clock = TestClock::new();
     let count = Arc::new(Count::default());

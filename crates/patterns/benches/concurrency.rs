@@ -1,51 +1,21 @@
 //! What a concurrency limit and a load shedder cost that never limit, against tower's; and a semaphore
 //! that several threads share, against tokio's.
 
-use std::future::{Ready, ready};
 use std::hint::black_box;
-use std::pin::pin;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
 
 use futures::executor::block_on;
 use tower_layer::Layer;
 use ziggurat_patterns::concurrency::Semaphore;
+use ziggurat_patterns::service;
 use ziggurat_patterns::shutdown::Shutdown;
-use ziggurat_patterns::{Service, service};
 
+mod echo;
 #[path = "../../../benches/support/mod.rs"]
 mod support;
+use echo::{Echo, call};
 use support::{Unit, case, compare};
-
-const CALLS: u64 = 100_000;
-
-#[derive(Clone, Copy)]
-struct Echo;
-
-impl Service<u64> for Echo {
-    type Response = u64;
-    type Error = std::convert::Infallible;
-    type Future = Ready<Result<u64, Self::Error>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, n: u64) -> Self::Future {
-        ready(Ok(n))
-    }
-}
-
-/// Calls one after the other, each of which is answered at once.
-fn call(service: &mut impl Service<u64>) -> u64 {
-    let mut cx = Context::from_waker(Waker::noop());
-    for n in 0..CALLS {
-        assert!(service.poll_ready(&mut cx).is_ready());
-        let mut future = pin!(service.call(black_box(n)));
-        assert!(future.as_mut().poll(&mut cx).is_ready());
-    }
-    CALLS
-}
 
 /// Several threads, each of which holds a permit for a moment, and waits where there is none.
 fn contended(threads: u64, hold: impl Fn() + Sync) -> u64 {
@@ -59,7 +29,8 @@ fn contended(threads: u64, hold: impl Fn() + Sync) -> u64 {
 }
 
 fn main() {
-    let mut ours = service::ConcurrencyLimitLayer::new(8).layer(Echo);
+    let eight = NonZeroUsize::new(8).expect("not zero");
+    let mut ours = service::ConcurrencyLimitLayer::new(eight).layer(Echo);
     let mut tower = tower::limit::ConcurrencyLimitLayer::new(8).layer(Echo);
     compare(
         "a call under a concurrency limit",
@@ -72,7 +43,8 @@ fn main() {
         ],
     );
 
-    let mut bulkhead = service::BulkheadLayer::new(8, 8).layer(Echo);
+    let mut bulkhead = service::BulkheadLayer::new(eight, 8).layer(Echo);
+    let mut keyed = service::KeyedBulkheadLayer::new(|n: &u64| n % 100, eight, 8).layer(Echo);
     compare(
         "a call through a bulkhead",
         Unit::Nanoseconds,
@@ -80,6 +52,7 @@ fn main() {
         vec![
             case("ziggurat", || call(&mut bulkhead)),
             case("tower, concurrency limit only", || call(&mut tower)),
+            case("ziggurat, 100 keys", || call(&mut keyed)),
         ],
     );
 

@@ -1,7 +1,6 @@
 //! What a rate limit costs that never limits: of a service against tower's, alone against governor's;
 //! of a stream; and when several threads share it.
 
-use std::future::{Ready, ready};
 use std::hint::black_box;
 use std::num::NonZeroU32;
 use std::pin::pin;
@@ -11,41 +10,13 @@ use std::time::Duration;
 use futures::{Stream, StreamExt, stream};
 use ziggurat_patterns::rate_limit::{KeyedRateLimiter, Quota, RateLimiter};
 use ziggurat_patterns::time::{DefaultTimer, Timer};
-use ziggurat_patterns::{Service, StreamLayerExt, service};
+use ziggurat_patterns::{StreamLayerExt, service};
 
+mod echo;
 #[path = "../../../benches/support/mod.rs"]
 mod support;
+use echo::{CALLS, Echo, call};
 use support::{Unit, case, compare};
-
-const CALLS: u64 = 100_000;
-
-#[derive(Clone, Copy)]
-struct Echo;
-
-impl Service<u64> for Echo {
-    type Response = u64;
-    type Error = std::convert::Infallible;
-    type Future = Ready<Result<u64, Self::Error>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, n: u64) -> Self::Future {
-        ready(Ok(n))
-    }
-}
-
-/// Calls one after the other, each of which is answered at once.
-fn call(service: &mut impl Service<u64>) -> u64 {
-    let mut cx = Context::from_waker(Waker::noop());
-    for n in 0..CALLS {
-        assert!(service.poll_ready(&mut cx).is_ready());
-        let mut future = pin!(service.call(black_box(n)));
-        assert!(future.as_mut().poll(&mut cx).is_ready());
-    }
-    CALLS
-}
 
 fn pull(stream: impl Stream<Item = u64>) -> u64 {
     let mut stream = pin!(stream);

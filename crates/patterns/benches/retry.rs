@@ -2,10 +2,10 @@
 //!
 //! The peers are tower's retry and hedge. tower has no circuit breaker: the bare call is its limit.
 
+mod echo;
 #[path = "../../../benches/support/mod.rs"]
 mod support;
 
-use std::convert::Infallible;
 use std::future::{Future, Ready, ready};
 use std::hint::black_box;
 use std::num::NonZeroU32;
@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use echo::Echo;
 use support::{Case, Unit, case, compare};
 use tower::retry::budget::{Budget as _, TpsBudget};
 use ziggurat_patterns::circuit_breaker::{CircuitBreaker, Config};
@@ -22,23 +23,6 @@ use ziggurat_patterns::service::{HedgeLayer, RetryLayer};
 use ziggurat_patterns::{Service, ServiceLayerExt};
 
 const CALLS: u64 = 1 << 16;
-
-#[derive(Clone)]
-struct Echo;
-
-impl Service<u64> for Echo {
-    type Response = u64;
-    type Error = Infallible;
-    type Future = Ready<Result<u64, Infallible>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, request: u64) -> Self::Future {
-        ready(Ok(request))
-    }
-}
 
 /// Calls that are answered at once, one after the other.
 ///

@@ -297,13 +297,27 @@ pub trait ServiceLayerExt<Request>: tower_service::Service<Request> + Sized {
     }
 
     /// Limits how many calls go on at a time: [`ConcurrencyLimitLayer`](service::ConcurrencyLimitLayer).
-    fn concurrency_limit(self, max: usize) -> service::ConcurrencyLimit<Self> {
+    fn concurrency_limit(self, max: NonZeroUsize) -> service::ConcurrencyLimit<Self> {
         self.layer(service::ConcurrencyLimitLayer::new(max))
     }
 
     /// As that, with a bounded queue: [`BulkheadLayer`](service::BulkheadLayer).
-    fn bulkhead(self, max_calls: usize, max_waiting: usize) -> service::Bulkhead<Self> {
+    fn bulkhead(self, max_calls: NonZeroUsize, max_waiting: usize) -> service::Bulkhead<Self> {
         self.layer(service::BulkheadLayer::new(max_calls, max_waiting))
+    }
+
+    /// As that, for each key that `key` reads off a request:
+    /// [`KeyedBulkheadLayer`](service::KeyedBulkheadLayer).
+    fn keyed_bulkhead<F, K>(
+        self,
+        key: F,
+        max_calls: NonZeroUsize,
+        max_waiting: usize,
+    ) -> service::KeyedBulkhead<Self, F, K>
+    where
+        F: FnMut(&Request) -> K + Clone,
+    {
+        self.layer(service::KeyedBulkheadLayer::new(key, max_calls, max_waiting))
     }
 
     /// Makes a call a second time when it takes long: [`HedgeLayer`](service::HedgeLayer).

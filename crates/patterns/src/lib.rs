@@ -26,6 +26,7 @@ pub mod timeout;
 pub mod window;
 
 mod ext;
+mod hashed;
 pub mod service;
 pub mod sink;
 pub mod stream;

@@ -5,6 +5,7 @@ pub use crate::circuit_breaker::service::{
     CircuitBreaker, CircuitBreakerFuture, CircuitBreakerLayer,
 };
 pub use crate::concurrency::bulkhead::{Bulkhead, BulkheadFuture, BulkheadLayer};
+pub use crate::concurrency::keyed::{KeyedBulkhead, KeyedBulkheadFuture, KeyedBulkheadLayer};
 pub use crate::concurrency::service::{
     ConcurrencyLimit, ConcurrencyLimitFuture, ConcurrencyLimitLayer, GlobalConcurrencyLimitLayer,
 };
@@ -16,7 +17,7 @@ pub use crate::rate_limit::service::{
     RateLimit, RateLimitFuture, RateLimitLayer, TryRateLimit, TryRateLimitLayer,
 };
 pub use crate::retry::service::{Retry, RetryFuture, RetryLayer};
-pub use crate::select::{FirstOk, FirstOkFuture, Steer, SteerFuture};
+pub use crate::select::{Fallback, FallbackFuture, FirstOk, FirstOkFuture, Steer, SteerFuture};
 pub use crate::shutdown::service::{Shutdown, ShutdownFuture, ShutdownLayer};
 pub use crate::through::response_stream::{
     ResponseStream, ResponseStreamFuture, ResponseStreamLayer,

@@ -17,8 +17,8 @@ pub use crate::sample::stream::{Sample, SampleBy, SampleByLayer, SampleLayer};
 pub use crate::select::{
     Combine2, Combine3, Combine4, Combine5, Combine6, Combine7, Combine8, CombineTuple, Merge,
     Merge2, Merge3, Merge4, Merge5, Merge6, Merge7, Merge8, MergeMap, MergeTuple, NextMany,
-    NextManyEntries, Race, StreamId, Switch, Zip2, Zip3, Zip4, Zip5, Zip6, Zip7, Zip8, ZipTuple,
-    merge, race, zip,
+    NextManyEntries, Race, Race2, Race3, Race4, Race5, Race6, Race7, Race8, RaceTuple, StreamId,
+    Switch, Zip2, Zip3, Zip4, Zip5, Zip6, Zip7, Zip8, ZipTuple, merge, race, zip,
 };
 pub use crate::shutdown::stream::{Abort, AbortLayer, Shutdown, ShutdownLayer};
 pub use crate::throttle::stream::{Throttle, ThrottleLayer};

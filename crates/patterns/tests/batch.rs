@@ -12,6 +12,8 @@ use ziggurat_patterns::testing::{Fault, MockSink, Script, Token, laws};
 use ziggurat_patterns::time::{TestClock, Timer};
 use ziggurat_patterns::{SinkLayerExt, StreamLayerExt, sink};
 
+mod support;
+
 const MS: Duration = Duration::from_millis(1);
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -307,10 +309,5 @@ fn under_every_executor() {
         let expected: [&[i32]; 4] = [&[0, 1, 2, 3], &[4], &[5, 6], &[7]];
         assert_eq!(batches, expected);
     };
-    futures::executor::block_on(run());
-    smol::block_on(run());
-    async_std::task::block_on(run());
-    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(run());
-    let threads = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().unwrap();
-    threads.block_on(async { tokio::spawn(run()).await.unwrap() });
+    support::on_every_executor(run);
 }

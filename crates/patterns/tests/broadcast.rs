@@ -24,6 +24,8 @@ use ziggurat_patterns::testing::laws::{self, Token};
 use ziggurat_patterns::testing::{Ledger, Script, WakeProbe, ready};
 use ziggurat_patterns::time::TestClock;
 
+mod support;
+
 fn n(n: usize) -> NonZeroUsize {
     NonZeroUsize::new(n).unwrap()
 }
@@ -292,13 +294,9 @@ async fn both_halves() -> (Vec<u64>, Vec<u64>) {
 #[test]
 fn it_works_under_every_executor() {
     let all: Vec<u64> = (0..=20).collect();
-    let check = |(left, right): (Vec<u64>, Vec<u64>)| assert_eq!((&left, &right), (&all, &all));
-    check(futures::executor::block_on(both_halves()));
-    check(smol::block_on(both_halves()));
-    check(async_std::task::block_on(async_std::task::spawn(both_halves())));
-    check(tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(both_halves()));
-    let multi = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().unwrap();
-    check(multi.block_on(async { tokio::spawn(both_halves()).await.unwrap() }));
+    for (left, right) in support::on_every_executor(both_halves) {
+        assert_eq!((&left, &right), (&all, &all));
+    }
 }
 
 /// Consumers on threads of their own, of which some leave early and come back, and a source fed by

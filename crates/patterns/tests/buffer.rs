@@ -74,10 +74,13 @@ fn laws_of_the_sink() {
                 .check();
         }
     }
-    laws::sink("rejecting buffer", |sink, _| sink.queued(n(100), Reject))
-        .faults(fault)
-        .conserves(held)
-        .check();
+    for capacity in [2, 100] {
+        laws::sink("rejecting buffer", move |sink, _| sink.queued(n(capacity), Reject))
+            .faults(fault)
+            .conserves(held)
+            .refuses()
+            .check();
+    }
 }
 
 /// Both halves in one task.
@@ -376,5 +379,23 @@ fn what_is_left_is_handed_back_across_threads() {
         let (left, rest) = thread.join().unwrap();
         let all: Vec<_> = some.into_iter().chain(left).chain(rest).collect();
         assert_eq!(all, Vec::from_iter(0..1000));
+    }
+}
+
+/// With whichever item the receiver goes, also with the last one that a poll of the driver takes.
+#[test]
+fn what_is_left_is_handed_back_by_the_last_step_of_a_poll() {
+    for last in 0..300 {
+        let slot = std::rc::Rc::new(std::cell::RefCell::new(None));
+        let receiver = slot.clone();
+        let source = stream::iter(0..1000).inspect(move |item| {
+            if *item == last {
+                drop(receiver.take());
+            }
+        });
+        let (mut driver, receiver) = pair(source, n(1000), Overflow::Backpressure);
+        slot.replace(Some(receiver));
+        let left = futures::executor::block_on(&mut driver);
+        assert_eq!(left, (0..=last).collect::<Vec<_>>());
     }
 }

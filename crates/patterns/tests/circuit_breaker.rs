@@ -1,8 +1,8 @@
 //! Circuit breakers: the laws, the windows against a model, and the way from closed to closed.
 
 use std::num::NonZeroU32;
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::{Duration, Instant};
 
 use futures::FutureExt;
 use futures::future::poll_fn;
@@ -15,7 +15,9 @@ use ziggurat_patterns::circuit_breaker::{
 use ziggurat_patterns::retry::Backoff;
 use ziggurat_patterns::service::{CircuitBreakerLayer, RetryLayer};
 use ziggurat_patterns::testing::{Fault, MockService, Reply, laws};
-use ziggurat_patterns::time::TestClock;
+use ziggurat_patterns::time::{TestClock, TestSleep, Timer};
+
+mod support;
 
 const SECOND: Duration = Duration::from_secs(1);
 const MS: fn(u64) -> Duration = Duration::from_millis;
@@ -27,7 +29,7 @@ fn n(n: u32) -> NonZeroU32 {
 }
 
 fn breaker(clock: &TestClock, config: Config) -> CircuitBreaker<TestClock> {
-    CircuitBreaker::with_timer(config, clock.clone()).unwrap()
+    CircuitBreaker::new(config).unwrap().with_timer(clock.clone())
 }
 
 /// Opens for a second after so many failures.
@@ -341,13 +343,9 @@ fn any_executor_will_do() {
             clock.auto(service.oneshot(1)).await.unwrap_err().is_open()
         }
     };
-    assert!(futures::executor::block_on(calls()));
-    assert!(smol::block_on(async { smol::spawn(calls()).await }));
-    assert!(async_std::task::block_on(async { async_std::task::spawn(calls()).await }));
-    let tokio = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    assert!(tokio.block_on(calls()));
-    let tokio = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().unwrap();
-    assert!(tokio.block_on(async { tokio::spawn(calls()).await.unwrap() }));
+    for is_open in support::on_every_executor(calls) {
+        assert!(is_open);
+    }
 }
 
 #[test]
@@ -381,6 +379,66 @@ fn what_makes_no_sense_is_an_error() {
     let never = InvalidConfig::MinCalls { window: 10, min_calls: 11 };
     assert_eq!(error(Config::count(n(10), 50).with_min_calls(11)), Some(never));
     assert_eq!(error(Config::consecutive(n(1)).with_min_calls(11)), None);
+}
+
+#[test]
+fn another_timer_makes_another_breaker() {
+    let breaker = CircuitBreaker::new(Config::consecutive(n(1))).unwrap();
+    let clock = TestClock::new();
+    let other = breaker.clone().with_timer(clock.clone());
+    breaker.trip();
+    assert_eq!((breaker.state(), other.state()), (State::Open, State::Closed));
+    fail(&other, 1);
+    clock.advance(30 * SECOND);
+    assert!(other.try_acquire().is_ok() && breaker.try_acquire().is_err());
+}
+
+/// A clock that takes the breaker's lock whenever it is read.
+#[derive(Clone)]
+struct Nosy {
+    clock: TestClock,
+    breaker: Arc<OnceLock<CircuitBreaker<Nosy>>>,
+}
+
+impl Timer for Nosy {
+    type Sleep = TestSleep;
+
+    fn now(&self) -> Instant {
+        self.clock.now()
+    }
+
+    fn sleep_until(&self, deadline: Instant) -> TestSleep {
+        self.clock.sleep_until(deadline)
+    }
+
+    fn nanos(&self) -> u64 {
+        if let Some(breaker) = self.breaker.get() {
+            breaker.reset();
+        }
+        self.clock.nanos()
+    }
+}
+
+#[test]
+fn the_clock_is_read_with_no_lock_held() {
+    let done = std::thread::spawn(|| {
+        let nosy = Nosy { clock: TestClock::new(), breaker: Arc::default() };
+        let config = Config::consecutive(n(1)).with_open(Backoff::constant(SECOND));
+        let breaker = CircuitBreaker::new(config).unwrap().with_timer(nosy.clone());
+        // Opens, and asks whether it still is, before and after the time is over.
+        breaker.try_acquire().unwrap().failure();
+        assert_eq!(breaker.state(), State::Open);
+        assert!(nosy.breaker.set(breaker.clone()).is_ok());
+        breaker.try_acquire().unwrap().failure();
+        // The reset came between the failure and its consequence.
+        assert_eq!(breaker.state(), State::Closed);
+    });
+    let start = Instant::now();
+    while !done.is_finished() {
+        assert!(start.elapsed() < Duration::from_secs(60), "a deadlock");
+        std::thread::yield_now();
+    }
+    done.join().unwrap();
 }
 
 proptest! {

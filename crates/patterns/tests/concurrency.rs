@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
+use std::num::NonZeroUsize;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker};
@@ -14,6 +15,8 @@ use ziggurat_patterns::testing::laws::{self, Fault};
 use ziggurat_patterns::testing::{MockService, Reply, WakeProbe};
 use ziggurat_patterns::time::TestClock;
 use ziggurat_patterns::{Layer, Service, service};
+
+mod support;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -29,8 +32,12 @@ fn ready<S: Service<R>, R>(service: &mut S, wakes: &WakeProbe) -> bool {
     }
 }
 
+fn n(n: usize) -> NonZeroUsize {
+    NonZeroUsize::new(n).unwrap()
+}
+
 fn layer(max: usize) -> service::ConcurrencyLimitLayer {
-    service::ConcurrencyLimitLayer::new(max)
+    service::ConcurrencyLimitLayer::new(n(max))
 }
 
 #[test]
@@ -46,7 +53,7 @@ fn the_layers_keep_the_laws() {
         _ => None,
     };
     laws::service("bulkhead", |inner, clock| {
-        let layer = service::BulkheadLayer::new(1, 4).with_max_wait(SECOND * 60);
+        let layer = service::BulkheadLayer::new(n(1), 4).with_max_wait(SECOND * 60);
         layer.with_timer(clock.clone()).layer(inner)
     })
     .faults(inner)
@@ -90,7 +97,8 @@ fn basic_service_limit_functionality() {
 #[test]
 fn request_without_capacity() {
     let clock = TestClock::new();
-    assert!(!ready(&mut layer(0).layer(slow(&clock)), &WakeProbe::new()));
+    let global = service::GlobalConcurrencyLimitLayer::with_semaphore(Semaphore::new(0));
+    assert!(!ready(&mut global.layer(slow(&clock)), &WakeProbe::new()));
 }
 
 #[test]
@@ -181,7 +189,7 @@ fn who_shares_the_limit() {
     let own = layer(1);
     let (mut a, mut b) = (own.layer(slow(&clock)), own.layer(slow(&clock)));
     assert!(ready(&mut a, &wakes) && ready(&mut b, &wakes));
-    let global = service::GlobalConcurrencyLimitLayer::new(1);
+    let global = service::GlobalConcurrencyLimitLayer::new(n(1));
     let (mut a, mut b) = (global.layer(slow(&clock)), global.layer(slow(&clock)));
     assert!(ready(&mut a, &wakes) && !ready(&mut b, &wakes));
     global.semaphore().add_permits(1);
@@ -382,7 +390,8 @@ fn a_bulkhead_bounds_its_queue_in_length_and_time() {
     let clock = TestClock::new();
     let inner = MockService::new(&clock, |_: &u32| Reply::<u32, Fault>::never());
     let probe = inner.probe();
-    let layer = service::BulkheadLayer::new(1, 2).with_max_wait(SECOND).with_timer(clock.clone());
+    let layer =
+        service::BulkheadLayer::new(n(1), 2).with_max_wait(SECOND).with_timer(clock.clone());
     let service = layer.layer(inner);
     let wakes = WakeProbe::new();
     let mut served = Box::pin(service.clone().oneshot(0));
@@ -410,7 +419,7 @@ fn a_bulkhead_bounds_its_queue_in_length_and_time() {
 #[test]
 fn without_a_queue_nobody_waits() {
     let clock = TestClock::new();
-    let layer = service::BulkheadLayer::new(1, 0).with_timer(clock.clone());
+    let layer = service::BulkheadLayer::new(n(1), 0).with_timer(clock.clone());
     let service = layer.layer(MockService::<u32, u32, Fault>::echo(&clock));
     assert_eq!(clock.block_on(service.clone().oneshot(1)), Ok(1));
     let permit = layer.semaphore().try_acquire().unwrap();
@@ -424,7 +433,7 @@ fn without_a_queue_nobody_waits() {
 // Executors.
 
 /// Many tasks, never more than three at a time, each served.
-async fn crowd(spawn: impl Fn(Pin<Box<dyn Future<Output = ()> + Send>>)) {
+async fn crowd(spawn: fn(support::Task)) {
     let semaphore = Semaphore::new(3);
     let done = Semaphore::new(0);
     let inside = std::sync::Arc::new(AtomicUsize::new(0));
@@ -451,15 +460,7 @@ async fn crowd(spawn: impl Fn(Pin<Box<dyn Future<Output = ()> + Send>>)) {
 
 #[test]
 fn under_every_executor() {
-    futures::executor::block_on(crowd(|task| {
-        std::thread::spawn(|| futures::executor::block_on(task));
-    }));
-    smol::block_on(crowd(|task| smol::spawn(task).detach()));
-    async_std::task::block_on(crowd(|task| drop(async_std::task::spawn(task))));
-    let current = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    current.block_on(crowd(|task| drop(tokio::spawn(task))));
-    let multi = tokio::runtime::Builder::new_multi_thread().worker_threads(4).build().unwrap();
-    multi.block_on(crowd(|task| drop(tokio::spawn(task))));
+    support::with_every_spawner(crowd);
 }
 
 #[test]

@@ -10,6 +10,8 @@ use ziggurat_patterns::stream::{Debounce, DebounceLayer};
 use ziggurat_patterns::testing::{Script, laws};
 use ziggurat_patterns::time::TestClock;
 
+mod support;
+
 const MS: Duration = Duration::from_millis(1);
 const EDGES: [Edge; 3] = [Edge::Leading, Edge::Trailing, Edge::Both];
 
@@ -138,10 +140,5 @@ fn under_every_executor() {
         let items = clock.auto(source.build().0.layer(layer).collect::<Vec<_>>()).await;
         assert_eq!(items, [4, 7]);
     };
-    futures::executor::block_on(run());
-    smol::block_on(run());
-    async_std::task::block_on(run());
-    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(run());
-    let threads = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().unwrap();
-    threads.block_on(async { tokio::spawn(run()).await.unwrap() });
+    support::on_every_executor(run);
 }

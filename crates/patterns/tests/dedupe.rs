@@ -5,13 +5,16 @@ use std::num::NonZeroUsize;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use futures::{FutureExt, StreamExt, stream};
+use futures::channel::mpsc;
+use futures::{FutureExt, SinkExt, StreamExt, stream};
 use proptest::prelude::*;
 use ziggurat_patterns::StreamLayerExt;
 use ziggurat_patterns::stream::DedupeLayer;
 use ziggurat_patterns::testing::laws;
 use ziggurat_patterns::testing::{Script, WakeProbe, ready};
 use ziggurat_patterns::time::TestClock;
+
+mod support;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -115,4 +118,30 @@ proptest! {
         let items = futures::executor::block_on(stream::iter(items).dedupe().collect::<Vec<_>>());
         prop_assert_eq!(items, expected);
     }
+}
+
+/// Items of another thread, each of them several times.
+async fn run() {
+    let (mut sender, receiver) = mpsc::channel(1);
+    let thread = std::thread::spawn(move || {
+        futures::executor::block_on(async {
+            for n in 0..1000_u32 {
+                sender.send(n / 4).await.expect("somebody receives");
+            }
+        });
+    });
+    let layer = DedupeLayer::within(SECOND * 3600, n(8));
+    let mut stream = receiver.dedupe().layer(DedupeLayer::recent(n(4))).layer(layer);
+    let mut next = 0;
+    while let Some(item) = stream.next().await {
+        assert_eq!(item, next);
+        next += 1;
+    }
+    thread.join().unwrap();
+    assert_eq!((next, stream.skipped()), (250, 0)); // the first layer has left all of them out
+}
+
+#[test]
+fn under_every_executor() {
+    support::on_every_executor(run);
 }

@@ -19,6 +19,8 @@ use ziggurat_patterns::testing::laws::{self, Token};
 use ziggurat_patterns::testing::{Ledger, Script, WakeProbe, ready};
 use ziggurat_patterns::time::TestClock;
 
+mod support;
+
 fn n(n: usize) -> NonZeroUsize {
     NonZeroUsize::new(n).unwrap()
 }
@@ -362,13 +364,9 @@ async fn grouped() -> BTreeMap<u64, Vec<u64>> {
 fn it_works_under_every_executor() {
     let expected: BTreeMap<u64, Vec<u64>> =
         (0..3).map(|key| (key, (0..=20).filter(|k| k % 3 == key).collect())).collect();
-    assert_eq!(futures::executor::block_on(grouped()), expected);
-    assert_eq!(smol::block_on(grouped()), expected);
-    assert_eq!(async_std::task::block_on(async_std::task::spawn(grouped())), expected);
-    let current = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    assert_eq!(current.block_on(grouped()), expected);
-    let multi = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().unwrap();
-    assert_eq!(multi.block_on(async { tokio::spawn(grouped()).await.unwrap() }), expected);
+    for groups in support::on_every_executor(grouped) {
+        assert_eq!(groups, expected);
+    }
 }
 
 /// Groups on threads of their own, a source fed by another thread, and groups that are dropped and

@@ -12,6 +12,8 @@ use ziggurat_patterns::service::HedgeLayer;
 use ziggurat_patterns::testing::{Fault, MockService, Reply, laws};
 use ziggurat_patterns::time::TestClock;
 
+mod support;
+
 const MS: fn(u64) -> Duration = Duration::from_millis;
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -151,6 +153,37 @@ fn a_budget_bounds_the_second_calls() {
     assert!(!budget.withdraw());
 }
 
+#[test]
+fn what_is_never_sent_is_not_paid_for() {
+    let clock = TestClock::new();
+    let service = Mock::new(&clock, |_| Answer::ok(1).after(MS(20))).capacity(1);
+    let probe = service.probe();
+    let budget = RetryBudget::new(Duration::from_secs(60), 0, 100).unwrap();
+    let budget = budget.with_timer(clock.clone());
+    let layer = HedgeLayer::new(MS(10)).budget(budget.clone()).with_timer(clock.clone());
+    let service = service.layer(layer);
+    for _ in 0..10 {
+        assert_eq!(clock.block_on(service.clone().oneshot(0)), Ok(1));
+    }
+    // There was never room for a second call.
+    assert_eq!((probe.calls(), budget.balance()), (10, 10));
+}
+
+#[test]
+fn a_place_for_which_the_budget_is_empty_is_given_back() {
+    let clock = TestClock::new();
+    let service = Mock::new(&clock, |_| Answer::never()).capacity(2);
+    let probe = service.probe();
+    let budget = RetryBudget::new(Duration::from_secs(60), 0, 0).unwrap();
+    let budget = budget.with_timer(clock.clone());
+    let layer = HedgeLayer::new(MS(10)).budget(budget).with_timer(clock.clone());
+    let mut call = std::pin::pin!(service.layer(layer).oneshot(0));
+    assert!((&mut call).now_or_never().is_none());
+    clock.advance(MS(10));
+    assert!((&mut call).now_or_never().is_none());
+    assert_eq!((probe.calls(), probe.reserved()), (1, 0));
+}
+
 /// Calls take what the test says; the delay follows the 90th percentile of the last second.
 #[test]
 fn the_percentile_follows_the_calls() {
@@ -206,13 +239,9 @@ fn any_executor_will_do() {
         let service = service.layer(HedgeLayer::new(MS(10)).with_timer(clock.clone()));
         async move { clock.clone().auto(service.oneshot(0)).await.unwrap() }
     };
-    assert_eq!(futures::executor::block_on(call()), 2);
-    assert_eq!(smol::block_on(async { smol::spawn(call()).await }), 2);
-    assert_eq!(async_std::task::block_on(async { async_std::task::spawn(call()).await }), 2);
-    let tokio = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    assert_eq!(tokio.block_on(call()), 2);
-    let tokio = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().unwrap();
-    assert_eq!(tokio.block_on(async { tokio::spawn(call()).await.unwrap() }), 2);
+    for answer in support::on_every_executor(call) {
+        assert_eq!(answer, 2);
+    }
 }
 
 #[test]

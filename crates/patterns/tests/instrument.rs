@@ -4,16 +4,19 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use futures::channel::mpsc;
 use futures::{SinkExt, StreamExt, future, stream};
 use proptest::prelude::*;
 use tower::{Service, ServiceExt};
 use tracing_subscriber::layer::SubscriberExt;
-use ziggurat_patterns::instrument::Meter;
+use ziggurat_patterns::instrument::{Meter, Observation, Observe};
 use ziggurat_patterns::testing::laws;
 use ziggurat_patterns::testing::{Fault, MockService, MockSink, Reply, Script, ready};
 use ziggurat_patterns::time::{TestClock, Timer};
 use ziggurat_patterns::{ServiceLayerExt, SinkLayerExt, StreamLayerExt};
 use ziggurat_patterns::{service, sink, stream as layers};
+
+mod support;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -101,6 +104,29 @@ fn a_service_is_counted() {
     assert_eq!((stats.items, stats.errors, stats.bytes), (2, 1, 4));
     // Twice not ready, and once waiting for the answer.
     assert_eq!(stats.pending, 3);
+}
+
+#[test]
+fn a_request_may_count_as_an_error() {
+    /// Requests without a name.
+    #[derive(Clone)]
+    struct Nameless;
+
+    impl Observe<&str> for Nameless {
+        fn observe(&mut self, request: &&str) -> Observation {
+            Observation { error: request.is_empty(), bytes: request.len() as u64 }
+        }
+    }
+
+    let echo = tower::service_fn(|n: &'static str| future::ready(Ok::<_, Fault>(n)));
+    let layer = service::InstrumentLayer::new("named").observe(Nameless);
+    let meter = layer.meter();
+    let service = ServiceLayerExt::<&str>::layer(echo, layer);
+    for request in ["a", "", "bc"] {
+        assert_eq!(futures::executor::block_on(service.clone().oneshot(request)), Ok(request));
+    }
+    let stats = meter.stats();
+    assert_eq!((stats.items, stats.errors, stats.bytes), (3, 1, 3));
 }
 
 #[test]
@@ -192,4 +218,50 @@ fn a_span_can_be_given() {
     });
     let notes = std::mem::take(&mut *notes.0.lock().unwrap());
     assert_eq!(notes, ["enter mine"; 3]);
+}
+
+/// A stream, a service and a sink that wait for other threads.
+async fn run() {
+    let meters: [Meter; 3] = std::array::from_fn(|_| Meter::new());
+    let (mut sender, receiver) = mpsc::channel(1);
+    let (out, mut taken) = mpsc::channel(1);
+    let feeds = std::thread::spawn(move || {
+        futures::executor::block_on(async {
+            for n in 0..200_u64 {
+                sender.send(n).await.expect("somebody receives");
+            }
+        });
+    });
+    let takes = std::thread::spawn(move || {
+        futures::executor::block_on(async {
+            let mut sum = 0;
+            while let Some(n) = taken.next().await {
+                sum += n;
+            }
+            sum
+        })
+    });
+    let service = tower::service_fn(async |n: u64| {
+        smol::future::yield_now().await;
+        Ok::<_, Fault>(2 * n)
+    });
+    let mut items = receiver.metered(&meters[0]);
+    let mut service = ServiceLayerExt::<u64>::metered(service, &meters[1]);
+    let mut sink = SinkLayerExt::<u64>::metered(out, &meters[2]);
+    while let Some(item) = items.next().await {
+        let answer = service.ready().await.unwrap().call(item).await.unwrap();
+        sink.send(answer).await.unwrap();
+    }
+    sink.close().await.unwrap();
+    drop(sink);
+    feeds.join().unwrap();
+    assert_eq!(takes.join().unwrap(), 2 * (0..200).sum::<u64>());
+    let stats = meters.map(|meter| meter.stats());
+    assert_eq!(stats.map(|stats| (stats.items, stats.errors)), [(200, 0); 3]);
+    assert_eq!(stats[1].pending, 200);
+}
+
+#[test]
+fn under_every_executor() {
+    support::on_every_executor(run);
 }

@@ -1,17 +1,21 @@
 //! Load shedding: the laws of layers, and tower's own cases.
 
 use std::future::Ready;
+use std::num::NonZeroUsize;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use futures::{FutureExt, SinkExt};
+use futures::channel::mpsc;
+use futures::{FutureExt, SinkExt, StreamExt};
 use tower::ServiceExt;
 use ziggurat_patterns::load_shed::LoadShedError;
 use ziggurat_patterns::testing::laws::{self, Fault};
 use ziggurat_patterns::testing::{MockService, MockSink, Reply};
 use ziggurat_patterns::time::TestClock;
 use ziggurat_patterns::{Layer, Service, service, sink};
+
+mod support;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -100,7 +104,8 @@ fn a_refused_clone_holds_its_place_unless_the_limit_has_no_queue() {
     let clock = TestClock::new();
     let inner = MockService::<u32, u32, Fault>::echo(&clock);
     // As the documentation says: `kept` gets the permit, and does not use it.
-    let mut service = layer().layer(service::ConcurrencyLimitLayer::new(1).layer(inner.clone()));
+    let limit = service::ConcurrencyLimitLayer::new(NonZeroUsize::MIN);
+    let mut service = layer().layer(limit.layer(inner.clone()));
     let mut kept = service.clone();
     let call = clock.block_on(service.ready()).unwrap().call(1);
     assert!(clock.block_on(kept.ready()).is_ok());
@@ -112,7 +117,8 @@ fn a_refused_clone_holds_its_place_unless_the_limit_has_no_queue() {
 
     // And what it advises.
     let slow = MockService::new(&clock, |n: &u32| Reply::<_, Fault>::ok(*n).after(SECOND));
-    let service = service::BulkheadLayer::new(1, 0).with_timer(clock.clone()).layer(slow);
+    let layer = service::BulkheadLayer::new(NonZeroUsize::MIN, 0).with_timer(clock.clone());
+    let service = layer.layer(slow);
     let mut busy = std::pin::pin!(service.clone().oneshot(1));
     assert!(busy.as_mut().now_or_never().is_none());
     let mut kept = service.clone();
@@ -173,9 +179,58 @@ fn the_layers_keep_the_laws() {
         .clones()
         .refuses()
         .check();
-    // The harness takes every error of a send that its sink did not make for a broken law. So there is a
-    // buffer with room for all; refusals are checked above.
     laws::sink("load shed", |sink, _| sink::LoadShedLayer::new().layer(sink.buffer(1000)))
         .faults(fault)
         .check();
+    laws::sink("load shed, refusing", |sink, _| sink::LoadShedLayer::new().layer(sink))
+        .faults(fault)
+        .refuses()
+        .check();
+}
+
+/// What a call of the crowd came to.
+type Outcome = Result<u32, LoadShedError<Fault>>;
+
+/// Many tasks that share a service with room for two. Each call is answered, or refused at once.
+async fn crowd(spawn: fn(support::Task)) {
+    let inner = tower::service_fn(async |n: u32| {
+        smol::future::yield_now().await;
+        Ok::<_, Fault>(n)
+    });
+    let limit = service::ConcurrencyLimitLayer::new(NonZeroUsize::new(2).unwrap());
+    let service = layer().layer(limit.layer(inner));
+    let (outcomes, mut done) = mpsc::unbounded::<(u32, Outcome)>();
+    for task in 0..20 {
+        let (service, outcomes) = (service.clone(), outcomes.clone());
+        spawn(Box::pin(async move {
+            for n in 0..20 {
+                let request = 20 * task + n;
+                let outcome = service.clone().oneshot(request).await;
+                outcomes.unbounded_send((request, outcome)).unwrap();
+            }
+        }));
+    }
+    drop(outcomes);
+    let (mut answered, mut refused) = (0, 0);
+    while let Some((request, outcome)) = done.next().await {
+        match outcome {
+            Ok(answer) => {
+                assert_eq!(answer, request);
+                answered += 1;
+            }
+            Err(error) => {
+                assert!(error.is_overloaded());
+                refused += 1;
+            }
+        }
+    }
+    assert!(answered > 0);
+    assert_eq!(answered + refused, 400);
+    // Nobody has kept a permit.
+    assert!(service.clone().oneshot(1).await.is_ok());
+}
+
+#[test]
+fn under_every_executor() {
+    support::with_every_spawner(crowd);
 }

@@ -2,12 +2,15 @@
 
 use std::time::Duration;
 
-use futures::TryStreamExt;
-use tower::ServiceExt;
+use futures::channel::mpsc;
+use futures::{StreamExt, TryStreamExt};
+use tower::{ServiceExt, service_fn};
 use ziggurat_patterns::testing::{Fault, MockService, Reply, Script, laws};
 use ziggurat_patterns::time::TestClock;
 use ziggurat_patterns::timeout::TimeoutError;
 use ziggurat_patterns::{BoxError, ServiceLayerExt, StreamLayerExt};
+
+mod support;
 
 #[test]
 fn laws_of_both() {
@@ -30,4 +33,33 @@ fn a_nested_error_keeps_its_type_inside_the_box() {
     let service = inner.timeout(Duration::from_secs(1)).map_err_into::<BoxError>();
     let error = clock.block_on(service.oneshot(1)).unwrap_err();
     assert_eq!(error.downcast_ref(), Some(&TimeoutError::Inner(Fault(2))));
+}
+
+/// Errors of items that come from another thread, and of a service that waits.
+async fn run() {
+    let (sender, receiver) = mpsc::unbounded();
+    let thread = std::thread::spawn(move || {
+        (0..100).for_each(|n| sender.unbounded_send(Err::<u32, _>(Fault(n))).unwrap());
+    });
+    let errors = receiver.map_err_into::<BoxError>().map(|item| item.unwrap_err());
+    let faults: Vec<_> = errors.map(|error| *error.downcast::<Fault>().unwrap()).collect().await;
+    assert_eq!(faults, (0..100).map(Fault).collect::<Vec<_>>());
+    thread.join().unwrap();
+
+    let service = service_fn(async |n: u64| {
+        smol::future::yield_now().await;
+        if n % 2 == 0 { Ok(n) } else { Err(Fault(n)) }
+    });
+    let service = ServiceLayerExt::<u64>::map_err_into::<BoxError>(service);
+    for n in 0..10 {
+        match service.clone().oneshot(n).await {
+            Ok(answer) => assert!(answer == n && n % 2 == 0),
+            Err(error) => assert_eq!(error.downcast_ref(), Some(&Fault(n))),
+        }
+    }
+}
+
+#[test]
+fn under_every_executor() {
+    support::on_every_executor(run);
 }

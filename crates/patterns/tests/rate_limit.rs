@@ -15,6 +15,8 @@ use ziggurat_patterns::testing::{Fault, MockService, WakeProbe};
 use ziggurat_patterns::time::TestClock;
 use ziggurat_patterns::{Layer, Service, StreamLayerExt, service, stream as layers};
 
+mod support;
+
 const MS: Duration = Duration::from_millis(1);
 
 fn nz(n: u32) -> NonZeroU32 {
@@ -398,13 +400,7 @@ async fn ten_tasks(clock: TestClock) {
 
 #[test]
 fn under_every_executor() {
-    futures::executor::block_on(ten_tasks(TestClock::new()));
-    smol::block_on(ten_tasks(TestClock::new()));
-    async_std::task::block_on(ten_tasks(TestClock::new()));
-    let current = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    current.block_on(ten_tasks(TestClock::new()));
-    let multi = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().unwrap();
-    multi.block_on(async { tokio::spawn(ten_tasks(TestClock::new())).await.unwrap() });
+    support::on_every_executor(|| ten_tasks(TestClock::new()));
 }
 
 #[test]

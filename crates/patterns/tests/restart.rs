@@ -15,6 +15,8 @@ use ziggurat_patterns::stream::{
 use ziggurat_patterns::testing::{Fault, Script, laws};
 use ziggurat_patterns::time::TestClock;
 
+mod support;
+
 const SECOND: Duration = Duration::from_secs(1);
 const MS: fn(u64) -> Duration = Duration::from_millis;
 
@@ -165,13 +167,9 @@ fn streams_run_on_any_executor() {
         async move { timer.auto(items.try_collect::<Vec<_>>()).await.unwrap() }
     };
     let all: Vec<u64> = (0..10).collect();
-    assert_eq!(futures::executor::block_on(items()), all);
-    assert_eq!(smol::block_on(async { smol::spawn(items()).await }), all);
-    assert_eq!(async_std::task::block_on(async { async_std::task::spawn(items()).await }), all);
-    let tokio = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    assert_eq!(tokio.block_on(items()), all);
-    let tokio = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().unwrap();
-    assert_eq!(tokio.block_on(async { tokio::spawn(items()).await.unwrap() }), all);
+    for found in support::on_every_executor(items) {
+        assert_eq!(found, all);
+    }
 }
 
 #[test]

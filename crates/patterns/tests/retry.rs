@@ -14,6 +14,8 @@ use ziggurat_patterns::service::RetryLayer;
 use ziggurat_patterns::testing::{Fault, MockService, Reply, laws};
 use ziggurat_patterns::time::TestClock;
 
+mod support;
+
 const SECOND: Duration = Duration::from_secs(1);
 const MS: fn(u64) -> Duration = Duration::from_millis;
 
@@ -247,13 +249,9 @@ fn any_executor_will_do() {
         let service = flaky(&clock, 2).layer(layer);
         async move { clock.clone().auto(service.oneshot(7)).await.unwrap() }
     };
-    assert_eq!(futures::executor::block_on(call()), 7);
-    assert_eq!(smol::block_on(async { smol::spawn(call()).await }), 7);
-    assert_eq!(async_std::task::block_on(async { async_std::task::spawn(call()).await }), 7);
-    let tokio = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    assert_eq!(tokio.block_on(call()), 7);
-    let tokio = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().unwrap();
-    assert_eq!(tokio.block_on(async { tokio::spawn(call()).await.unwrap() }), 7);
+    for answer in support::on_every_executor(call) {
+        assert_eq!(answer, 7);
+    }
 }
 
 #[test]

@@ -9,6 +9,8 @@ use ziggurat_patterns::stream::{Sample, SampleByLayer, SampleLayer};
 use ziggurat_patterns::testing::{Script, WakeProbe, laws};
 use ziggurat_patterns::time::TestClock;
 
+mod support;
+
 const MS: Duration = Duration::from_millis(1);
 
 #[test]
@@ -133,10 +135,5 @@ fn under_every_executor() {
         let items = clock.auto(source.build().0.layer(layer).collect::<Vec<_>>()).await;
         assert_eq!(items, [4, 7]);
     };
-    futures::executor::block_on(run());
-    smol::block_on(run());
-    async_std::task::block_on(run());
-    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(run());
-    let threads = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().unwrap();
-    threads.block_on(async { tokio::spawn(run()).await.unwrap() });
+    support::on_every_executor(run);
 }

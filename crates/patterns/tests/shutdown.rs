@@ -14,6 +14,8 @@ use ziggurat_patterns::testing::{self, MockService, MockSink, Reply, Script, Wak
 use ziggurat_patterns::time::TestClock;
 use ziggurat_patterns::{Layer, Service, StreamLayerExt, service, sink, stream as layers};
 
+mod support;
+
 const SECOND: Duration = Duration::from_secs(1);
 
 fn poll<F: Future + Unpin>(future: &mut F, wakes: &WakeProbe) -> Poll<F::Output> {
@@ -316,7 +318,7 @@ proptest! {
 // Executors.
 
 /// Tasks that work until the signal; all of them are through when the drain is.
-async fn crowd(spawn: impl Fn(Pin<Box<dyn Future<Output = ()> + Send>>)) {
+async fn crowd(spawn: fn(support::Task)) {
     let shutdown = Shutdown::new();
     let started = ziggurat_patterns::concurrency::Semaphore::new(0);
     for _ in 0..20 {
@@ -335,15 +337,7 @@ async fn crowd(spawn: impl Fn(Pin<Box<dyn Future<Output = ()> + Send>>)) {
 
 #[test]
 fn under_every_executor() {
-    futures::executor::block_on(crowd(|task| {
-        std::thread::spawn(|| futures::executor::block_on(task));
-    }));
-    smol::block_on(crowd(|task| smol::spawn(task).detach()));
-    async_std::task::block_on(crowd(|task| drop(async_std::task::spawn(task))));
-    let current = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    current.block_on(crowd(|task| drop(tokio::spawn(task))));
-    let multi = tokio::runtime::Builder::new_multi_thread().worker_threads(4).build().unwrap();
-    multi.block_on(crowd(|task| drop(tokio::spawn(task))));
+    support::with_every_spawner(crowd);
 }
 
 #[test]

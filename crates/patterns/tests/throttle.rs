@@ -9,6 +9,8 @@ use ziggurat_patterns::stream::{Throttle, ThrottleLayer};
 use ziggurat_patterns::testing::{self, Script, WakeProbe, laws};
 use ziggurat_patterns::time::TestClock;
 
+mod support;
+
 const MS: Duration = Duration::from_millis(1);
 
 #[test]
@@ -122,10 +124,5 @@ fn under_every_executor() {
         assert_eq!(items, Vec::from_iter(0..50));
         assert_eq!(clock.elapsed(), 49 * MS + MS); // the end is seen after the last wait
     };
-    futures::executor::block_on(run());
-    smol::block_on(run());
-    async_std::task::block_on(run());
-    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(run());
-    let threads = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().unwrap();
-    threads.block_on(async { tokio::spawn(run()).await.unwrap() });
+    support::on_every_executor(run);
 }

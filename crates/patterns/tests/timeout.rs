@@ -13,6 +13,8 @@ use ziggurat_patterns::{
     BoxError, Service, ServiceLayerExt, SinkLayerExt, StreamLayerExt, service, sink, stream,
 };
 
+mod support;
+
 const MS: Duration = Duration::from_millis(1);
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -272,11 +274,7 @@ fn it_works_in_real_time_under_every_executor_and_with_any_timer() {
         assert_eq!(items.next().await, Some(Ok(1)));
         assert!(items.next().await.unwrap().unwrap_err().is_elapsed());
     };
-    futures::executor::block_on(body());
-    smol::block_on(smol::spawn(body()));
-    async_std::task::block_on(async_std::task::spawn(body()));
-    let current = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    current.block_on(async { tokio::spawn(body()).await.unwrap() });
+    support::on_every_executor(body);
     let multi = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().unwrap();
     multi.block_on(async { tokio::spawn(body()).await.unwrap() });
 }

@@ -78,10 +78,10 @@ fn service_trace(seed: u64) -> Trace {
         Reply::ok(request).after(random.u32(1..2000) * SECOND / 1000)
     });
     let breaker = Config::count(n(20), 50).with_open(backoff(seed)).with_probes(n(2));
-    let breaker = CircuitBreaker::with_timer(breaker, clock.clone()).unwrap();
+    let breaker = CircuitBreaker::new(breaker).unwrap().with_timer(clock.clone());
     let mut service = ServiceBuilder::new()
         .layer(RateLimitLayer::new(Quota::per_minute(n(100))).with_timer(clock.clone()))
-        .layer(ConcurrencyLimitLayer::new(4))
+        .layer(ConcurrencyLimitLayer::new(NonZeroUsize::new(4).unwrap()))
         .layer(TimeoutLayer::new(30 * SECOND).with_timer(clock.clone()))
         .layer(RetryLayer::new(backoff(seed)).with_timer(clock.clone()))
         .layer(CircuitBreakerLayer::new(breaker))

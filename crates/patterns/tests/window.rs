@@ -13,6 +13,8 @@ use ziggurat_patterns::stream::{
 use ziggurat_patterns::testing::{Script, ScriptedStream, Token, laws};
 use ziggurat_patterns::time::TestClock;
 
+mod support;
+
 const MS: Duration = Duration::from_millis(1);
 
 fn n(n: usize) -> NonZeroUsize {
@@ -286,10 +288,5 @@ fn under_every_executor() {
         let windows = clock.auto(source.build().0.layer(layer).collect::<Vec<_>>()).await;
         assert_eq!(windows, [vec![0, 1, 2], vec![3, 4, 5]]);
     };
-    futures::executor::block_on(run());
-    smol::block_on(run());
-    async_std::task::block_on(run());
-    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(run());
-    let threads = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().unwrap();
-    threads.block_on(async { tokio::spawn(run()).await.unwrap() });
+    support::on_every_executor(run);
 }

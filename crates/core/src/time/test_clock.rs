@@ -13,6 +13,9 @@ use pin_project_lite::pin_project;
 
 use super::{Sleep, Timer};
 
+/// As far as time goes by [`TestClock::advance`]: what `nanos` can tell, and what instants can hold.
+const LAST: Duration = Duration::from_nanos(u64::MAX);
+
 /// A [`Timer`] in virtual time. Clones share the time.
 ///
 /// Time stands still until it is moved: by [`advance`](Self::advance), or by
@@ -95,8 +98,11 @@ impl TestClock {
     /// Moves time on by `duration`. Sleeps that end on the way are woken in the order of their
     /// deadlines, each at its own time; tasks that they wake run later, when it is all over. A test that
     /// wants them to run in between advances in steps, or uses [`auto`](Self::auto).
+    ///
+    /// It goes no further than [`Timer::nanos`] can tell: there it stays, after 584 years.
     pub fn advance(&self, duration: Duration) {
-        let target = self.elapsed() + duration;
+        let now = self.elapsed();
+        let target = now.saturating_add(duration).min(LAST).max(now);
         while self.next_deadline().is_some_and(|deadline| deadline <= target) {
             self.advance_to_next();
         }

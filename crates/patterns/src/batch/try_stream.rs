@@ -28,10 +28,16 @@ use crate::buffer::POLLS;
 /// assert_eq!(batches, [Ok(vec![1, 2]), Ok(vec![3]), Err("lost"), Ok(vec![4])]);
 /// # });
 /// ```
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 #[must_use = "layers do nothing unless applied"]
 pub struct TryBatchLayer<W = Unweighed, T = DefaultTimer> {
     batch: BatchLayer<W, T>,
+}
+
+impl<W, T> fmt::Debug for TryBatchLayer<W, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TryBatchLayer").field("batch", &self.batch).finish()
+    }
 }
 
 impl<W, T> TryBatchLayer<W, T> {

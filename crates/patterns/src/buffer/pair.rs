@@ -229,6 +229,11 @@ impl<S: Stream> Future for Driver<S> {
                 },
             };
         }
+        // The last step may have brought what is left: it is not in the buffer any more.
+        if let Next::Over(items) = next {
+            *this.done = true;
+            return Poll::Ready(items);
+        }
         cx.waker().wake_by_ref();
         Poll::Pending
     }

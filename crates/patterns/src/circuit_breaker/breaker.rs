@@ -53,7 +53,7 @@ pub struct Transition {
 /// let clock = TestClock::new();
 /// let second = Duration::from_secs(1);
 /// let config = Config::consecutive(NonZeroU32::new(2).unwrap()).with_open(Backoff::constant(second));
-/// let breaker = CircuitBreaker::with_timer(config, clock.clone()).unwrap();
+/// let breaker = CircuitBreaker::new(config).unwrap().with_timer(clock.clone());
 /// breaker.try_acquire().unwrap().failure();
 /// breaker.try_acquire().unwrap().failure();
 /// assert_eq!(breaker.try_acquire().unwrap_err().retry_after, Some(second));
@@ -77,20 +77,18 @@ impl CircuitBreaker {
     ///
     /// [`InvalidConfig`] says what makes no sense.
     pub fn new(config: Config) -> Result<Self, InvalidConfig> {
-        Self::with_timer(config, DefaultTimer)
+        Ok(CircuitBreaker { core: Arc::new(Core::new(config)?), timer: DefaultTimer })
+    }
+}
+
+impl<T> CircuitBreaker<T> {
+    /// A closed one of the same configuration by another timer. It shares nothing with this one.
+    pub fn with_timer<U: Timer>(self, timer: U) -> CircuitBreaker<U> {
+        CircuitBreaker { core: Arc::new(self.core.anew()), timer }
     }
 }
 
 impl<T: Timer> CircuitBreaker<T> {
-    /// A closed one, with another timer.
-    ///
-    /// # Errors
-    ///
-    /// [`InvalidConfig`] says what makes no sense.
-    pub fn with_timer(config: Config, timer: T) -> Result<Self, InvalidConfig> {
-        Ok(CircuitBreaker { core: Arc::new(Core::new(config)?), timer })
-    }
-
     /// The state. A breaker whose time to be open is over is half-open from the next call on.
     pub fn state(&self) -> State {
         self.core.state()

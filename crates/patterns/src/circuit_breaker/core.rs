@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use super::config::{Config, InvalidConfig, OnTransition};
+use super::config::{Config, InvalidConfig};
 use super::window::{Counts, Outcome, Window};
 use super::{Open, State, Transition};
-use crate::retry::{Backoff, Delays, MakeBackoff};
+use crate::retry::{Delays, MakeBackoff};
 use crate::sync::{AtomicU64, Mutex, MutexGuard, Ordering, lock};
 
 /// The state, and a number that is new with each change of it: the outcome of a call counts only in the
@@ -37,12 +37,10 @@ pub struct Core {
     dirty: AtomicU64,
     inner: Mutex<Inner>,
     timed: bool,
-    failures: u32,
+    /// The time in nanoseconds.
     slow: Option<(u64, u32)>,
     min_calls: u32,
-    probes: u32,
-    open: Backoff,
-    on_transition: Option<OnTransition>,
+    config: Config,
 }
 
 struct Inner {
@@ -67,13 +65,15 @@ impl Core {
             dirty: AtomicU64::new(u64::from(!consecutive)),
             inner: Mutex::new(inner),
             timed,
-            failures: config.failures,
             slow: config.slow.map(|(limit, percent)| (nanos(limit), percent)),
             min_calls: if consecutive { 0 } else { config.min_calls },
-            probes: config.probes.get(),
-            open: config.open,
-            on_transition: config.on_transition,
+            config,
         })
+    }
+
+    /// Another one, in which nothing has happened yet.
+    pub(super) fn anew(&self) -> Self {
+        Self::new(self.config.clone()).expect("it made sense before")
     }
 
     /// For the model checks, which have no handle.
@@ -109,7 +109,7 @@ impl Core {
     }
 
     /// For how long no call is let through, if that is so and known.
-    pub(super) fn rejects(&self, now: impl Fn() -> u64) -> Option<Open> {
+    pub(super) fn rejects(&self, now: impl FnOnce() -> u64) -> Option<Open> {
         if self.pass().state() != State::Open {
             return None;
         }
@@ -127,18 +127,20 @@ impl Core {
     #[cold]
     #[inline(never)]
     fn acquire_probe(&self, now: impl Fn() -> u64) -> Result<Pass, Open> {
+        // Before the lock: the clock may be anybody's.
+        let now = now();
         // Most calls that are rejected take no lock.
-        if let Some(open) = self.rejects(&now) {
+        if let Some(open) = self.rejects(|| now) {
             return Err(open);
         }
         let mut inner = self.lock();
         // It may have been half-open and open again since.
-        if let Some(open) = self.rejects(&now) {
+        if let Some(open) = self.rejects(|| now) {
             return Err(open);
         }
         let transition = match self.state() {
             State::Open => {
-                (inner.permits, inner.successes) = (self.probes, 0);
+                (inner.permits, inner.successes) = (self.config.probes.get(), 0);
                 Some(self.set(State::HalfOpen))
             }
             State::Closed | State::HalfOpen => None,
@@ -177,25 +179,41 @@ impl Core {
             // The state has changed since: this call says nothing about the new one.
             return;
         }
-        let transition = match pass.state() {
+        let tripped = match pass.state() {
             State::Closed => {
                 let counts = inner.window.record(outcome, time);
                 if let Window::Consecutive { failed, slow, .. } = inner.window {
                     self.dirty.store(u64::from(failed + slow > 0), Ordering::Relaxed);
                 }
-                self.is_tripped(counts).then(|| self.set_open(&mut inner, now()))
+                self.is_tripped(counts)
             }
-            State::HalfOpen if outcome.failed || outcome.slow => {
-                Some(self.set_open(&mut inner, now()))
-            }
+            State::HalfOpen if outcome.failed || outcome.slow => true,
             State::HalfOpen => {
                 inner.successes += 1;
-                (inner.successes == self.probes).then(|| self.set_closed(&mut inner))
+                if inner.successes == self.config.probes.get() {
+                    let transition = self.set_closed(&mut inner);
+                    drop(inner);
+                    self.tell(Some(transition));
+                }
+                return;
             }
-            State::Open => None,
+            State::Open => false,
         };
         drop(inner);
-        self.tell(transition);
+        if tripped {
+            self.open(pass, now());
+        }
+    }
+
+    /// Opens it, unless the state has changed since `pass`.
+    fn open(&self, pass: Pass, now: u64) {
+        let mut inner = self.lock();
+        if pass != self.pass() {
+            return;
+        }
+        let transition = self.set_open(&mut inner, now);
+        drop(inner);
+        self.tell(Some(transition));
     }
 
     /// A call ended without an outcome: a probe's place is free again.
@@ -229,7 +247,7 @@ impl Core {
             u64::from(count) * 100 >= u64::from(counts.calls) * u64::from(percent)
         };
         counts.calls >= self.min_calls
-            && (reached(counts.failed, self.failures)
+            && (reached(counts.failed, self.config.failures)
                 || self.slow.is_some_and(|(_, percent)| reached(counts.slow, percent)))
     }
 
@@ -241,7 +259,7 @@ impl Core {
 
     fn set_closed(&self, inner: &mut Inner) -> Transition {
         inner.window.clear();
-        inner.delays = self.open.delays();
+        inner.delays = self.config.open.delays();
         if let Window::Consecutive { .. } = inner.window {
             self.dirty.store(0, Ordering::Relaxed);
         }
@@ -257,7 +275,7 @@ impl Core {
 
     /// Without the lock.
     fn tell(&self, transition: Option<Transition>) {
-        if let Some((observe, transition)) = self.on_transition.as_ref().zip(transition) {
+        if let Some((observe, transition)) = self.config.on_transition.as_ref().zip(transition) {
             if transition.from != transition.to {
                 observe(transition);
             }

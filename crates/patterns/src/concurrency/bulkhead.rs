@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::future::Future;
+use std::num::NonZeroUsize;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -20,13 +21,13 @@ use super::{Acquire, BulkheadError, Closed, Permit, Semaphore};
 /// resilience4j.
 ///
 /// ```
-/// use std::time::Duration;
+/// use std::{num::NonZeroUsize, time::Duration};
 /// use tower::{ServiceExt, service_fn};
 /// use ziggurat_patterns::{ServiceLayerExt, service::BulkheadLayer};
 ///
 /// # futures::executor::block_on(async {
 /// let stuck = service_fn(|_: u32| std::future::pending::<Result<(), std::io::Error>>());
-/// let layer = BulkheadLayer::new(1, 1).with_max_wait(Duration::from_millis(10));
+/// let layer = BulkheadLayer::new(NonZeroUsize::MIN, 1).with_max_wait(Duration::from_millis(10));
 /// let service = ServiceLayerExt::<u32>::layer(stuck, layer);
 /// let (mut first, mut second) = (service.clone().oneshot(1), service.clone().oneshot(2));
 /// assert!(futures::poll!(&mut first).is_pending()); // is being served
@@ -45,20 +46,26 @@ pub struct BulkheadLayer<T = DefaultTimer> {
 #[derive(Debug, Clone)]
 struct Limits {
     semaphore: Semaphore,
-    max_waiting: usize,
-    max_wait: Option<Duration>,
+    bounds: Bounds,
+}
+
+/// Of the queue.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Bounds {
+    pub max_waiting: usize,
+    pub max_wait: Option<Duration>,
 }
 
 impl BulkheadLayer {
     /// At most `max_calls` at a time, and at most `max_waiting` that wait. With a queue of 0 nobody
     /// waits.
-    pub fn new(max_calls: usize, max_waiting: usize) -> Self {
-        Self::with_semaphore(Semaphore::new(max_calls), max_waiting)
+    pub fn new(max_calls: NonZeroUsize, max_waiting: usize) -> Self {
+        Self::with_semaphore(Semaphore::new(max_calls.get()), max_waiting)
     }
 
     /// As `new`, with permits that others use too. Whoever waits for those permits counts.
     pub fn with_semaphore(semaphore: Semaphore, max_waiting: usize) -> Self {
-        let limits = Limits { semaphore, max_waiting, max_wait: None };
+        let limits = Limits { semaphore, bounds: Bounds { max_waiting, max_wait: None } };
         BulkheadLayer { limits, timer: DefaultTimer }
     }
 }
@@ -66,7 +73,7 @@ impl BulkheadLayer {
 impl<T> BulkheadLayer<T> {
     /// How long a call may wait, from the first poll of its future.
     pub fn with_max_wait(mut self, limit: Duration) -> Self {
-        self.limits.max_wait = Some(limit);
+        self.limits.bounds.max_wait = Some(limit);
         self
     }
 
@@ -131,15 +138,8 @@ where
     }
 
     fn call(&mut self, request: Request) -> Self::Future {
-        let acquire = self.limits.semaphore.acquire();
-        let call = Some((self.inner.clone(), request));
-        BulkheadFuture {
-            permit: None,
-            alarm: Alarm::new(self.timer.clone()),
-            max_waiting: self.limits.max_waiting,
-            max_wait: self.limits.max_wait,
-            state: State::Wait { acquire, call },
-        }
+        let Limits { semaphore, bounds } = &self.limits;
+        BulkheadFuture::new(semaphore, self.inner.clone(), request, *bounds, self.timer.clone())
     }
 }
 
@@ -153,8 +153,7 @@ pin_project! {
         permit: Option<Permit>,
         #[pin]
         alarm: Alarm<T>,
-        max_waiting: usize,
-        max_wait: Option<Duration>,
+        bounds: Bounds,
     }
 }
 
@@ -173,6 +172,18 @@ where
     S: Service<Request>,
     T: Timer,
 {
+    #[inline]
+    pub(super) fn new(
+        semaphore: &Semaphore,
+        service: S,
+        request: Request,
+        bounds: Bounds,
+        timer: T,
+    ) -> Self {
+        let state = State::Wait { acquire: semaphore.acquire(), call: Some((service, request)) };
+        BulkheadFuture { permit: None, alarm: Alarm::new(timer), bounds, state }
+    }
+
     /// Waits for a permit.
     fn poll_permit(
         self: Pin<&mut Self>,
@@ -182,17 +193,19 @@ where
         let StateProj::Wait { acquire, call } = this.state.as_mut().project() else {
             return Poll::Ready(Ok(()));
         };
-        let error = match acquire.poll_bounded(*this.max_waiting, cx) {
+        let error = match acquire.poll_bounded(this.bounds.max_waiting, cx) {
             Poll::Ready(Ok(permit)) => {
                 *this.permit = Some(permit);
                 let call = call.take();
                 this.state.set(State::Ready { call });
                 return Poll::Ready(Ok(()));
             }
-            Poll::Ready(Err(Refused::Full)) => BulkheadError::Full { waiting: *this.max_waiting },
+            Poll::Ready(Err(Refused::Full)) => {
+                BulkheadError::Full { waiting: this.bounds.max_waiting }
+            }
             Poll::Ready(Err(Refused::Closed)) => BulkheadError::Closed(Closed),
             Poll::Pending => {
-                let Some(after) = *this.max_wait else { return Poll::Pending };
+                let Some(after) = this.bounds.max_wait else { return Poll::Pending };
                 if !this.alarm.is_set() {
                     this.alarm.as_mut().set_after(after);
                 }
@@ -239,7 +252,7 @@ impl<S: Service<Request>, Request, T: Timer> fmt::Debug for BulkheadFuture<S, Re
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("BulkheadFuture")
             .field("permit", &self.permit)
-            .field("max_wait", &self.max_wait)
+            .field("bounds", &self.bounds)
             .finish_non_exhaustive()
     }
 }

@@ -35,6 +35,12 @@ pub enum BulkheadError<E> {
         /// How long that is.
         after: Duration,
     },
+    /// As many keys have calls already as may.
+    #[error("the bulkhead is full: {max} keys have calls already")]
+    TooManyKeys {
+        /// How many may.
+        max: usize,
+    },
     /// The semaphore of the bulkhead was closed.
     #[error(transparent)]
     Closed(Closed),
@@ -49,9 +55,9 @@ impl<E> BulkheadError<E> {
         !matches!(self, BulkheadError::Inner(_))
     }
 
-    /// Whether the queue was full.
+    /// Whether there was no room: not in the queue, or not for one more key.
     pub fn is_full(&self) -> bool {
-        matches!(self, BulkheadError::Full { .. })
+        matches!(self, BulkheadError::Full { .. } | BulkheadError::TooManyKeys { .. })
     }
 
     /// The error from inside, if it is one.

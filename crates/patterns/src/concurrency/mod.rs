@@ -5,6 +5,7 @@
 //! | [`service::ConcurrencyLimitLayer`] | waits in `poll_ready`; a limit per service that is made |
 //! | [`service::GlobalConcurrencyLimitLayer`] | waits in `poll_ready`; one limit for all services |
 //! | [`bulkhead::BulkheadLayer`] | waits in its call, in a bounded queue, or is rejected |
+//! | [`keyed::KeyedBulkheadLayer`] | as that, with a limit and a queue per key |
 //! | [`Semaphore`] | waits for a permit that it owns |
 //!
 //! All are made of [`Semaphore`]: first come, first served, and one atomic operation where there is room.
@@ -29,6 +30,8 @@
 
 pub mod bulkhead;
 mod error;
+pub mod keyed;
+mod keys;
 mod permit;
 pub(crate) mod permits;
 pub mod service;

@@ -1,6 +1,7 @@
 //! Concurrency limits of services.
 
 use std::future::Future;
+use std::num::NonZeroUsize;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -14,12 +15,13 @@ use super::{Permit, PollSemaphore, Semaphore};
 /// clones share.
 ///
 /// ```
+/// use std::num::NonZeroUsize;
 /// use tower::{ServiceExt, service_fn};
-/// use ziggurat_patterns::{Service, ServiceLayerExt, service::ConcurrencyLimitLayer};
+/// use ziggurat_patterns::{Service, ServiceLayerExt};
 ///
 /// # futures::executor::block_on(async {
 /// let echo = service_fn(|n: u32| async move { Ok::<_, std::io::Error>(n) });
-/// let mut service = ServiceLayerExt::<u32>::layer(echo, ConcurrencyLimitLayer::new(1));
+/// let mut service = ServiceLayerExt::<u32>::concurrency_limit(echo, NonZeroUsize::MIN);
 /// let first = service.ready().await.unwrap().call(1);
 /// let mut clone = service.clone();
 /// let second = clone.ready(); // waits until the first call has ended
@@ -32,12 +34,12 @@ use super::{Permit, PollSemaphore, Semaphore};
 #[derive(Debug, Clone, Copy)]
 #[must_use = "layers do nothing unless applied"]
 pub struct ConcurrencyLimitLayer {
-    max: usize,
+    max: NonZeroUsize,
 }
 
 impl ConcurrencyLimitLayer {
-    /// At most `max` calls at a time, per service. With 0 no call is ever made.
-    pub fn new(max: usize) -> Self {
+    /// At most `max` calls at a time, per service.
+    pub fn new(max: NonZeroUsize) -> Self {
         ConcurrencyLimitLayer { max }
     }
 }
@@ -46,16 +48,17 @@ impl<S> Layer<S> for ConcurrencyLimitLayer {
     type Service = ConcurrencyLimit<S>;
 
     fn layer(&self, inner: S) -> ConcurrencyLimit<S> {
-        ConcurrencyLimit::new(inner, Semaphore::new(self.max))
+        ConcurrencyLimit::new(inner, Semaphore::new(self.max.get()))
     }
 }
 
 /// Wraps services in [`ConcurrencyLimit`]. All services that it makes share one limit.
 ///
 /// ```
+/// use std::num::NonZeroUsize;
 /// use ziggurat_patterns::{concurrency::Semaphore, service::GlobalConcurrencyLimitLayer};
 ///
-/// let layer = GlobalConcurrencyLimitLayer::new(100);
+/// let layer = GlobalConcurrencyLimitLayer::new(NonZeroUsize::new(100).unwrap());
 /// let semaphore: &Semaphore = layer.semaphore();
 /// semaphore.add_permits(50); // the limit may change while calls go on
 /// ```
@@ -67,11 +70,11 @@ pub struct GlobalConcurrencyLimitLayer {
 
 impl GlobalConcurrencyLimitLayer {
     /// At most `max` calls at a time, in all.
-    pub fn new(max: usize) -> Self {
-        Self::with_semaphore(Semaphore::new(max))
+    pub fn new(max: NonZeroUsize) -> Self {
+        Self::with_semaphore(Semaphore::new(max.get()))
     }
 
-    /// Permits that others use too.
+    /// Permits that others use too. There may be none yet: until some are added, no call is made.
     pub fn with_semaphore(semaphore: Semaphore) -> Self {
         GlobalConcurrencyLimitLayer { semaphore }
     }

@@ -1,6 +1,6 @@
 //! Polling the source for all groups.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::hash::Hash;
 use std::pin::Pin;
 use std::sync::{Arc, PoisonError};
@@ -34,6 +34,29 @@ pub(super) struct Engine<St, K, F> {
     key: F,
     slots: HashMap<K, usize>,
     keys: Vec<Option<K>>,
+    /// What is left to do. The caller's keys may panic: what was not done then is done with the next
+    /// poll, before anything is taken from the source.
+    chores: Chores,
+}
+
+/// Slots whose keys are to be seen to.
+#[derive(Default)]
+struct Chores {
+    /// Of evicted groups: their keys are to be forgotten.
+    evicted: Vec<usize>,
+    /// Of groups that were opened, but whose key could not be bound to them.
+    unbound: Vec<usize>,
+    /// As [`State::dead`].
+    dead: Vec<usize>,
+    /// As [`State::orphans`].
+    orphans: VecDeque<usize>,
+}
+
+impl Chores {
+    fn is_empty(&self) -> bool {
+        let slots = [&self.evicted, &self.unbound, &self.dead];
+        slots.iter().all(|slots| slots.is_empty()) && self.orphans.is_empty()
+    }
 }
 
 impl<St, K: Hash + Eq, F> Engine<St, K, F> {
@@ -46,9 +69,11 @@ impl<St, K: Hash + Eq, F> Engine<St, K, F> {
     }
 
     fn forget(&mut self, slot: usize) {
-        if let Some(key) = self.keys[slot].take() {
-            self.slots.remove(&key);
-        }
+        // The map first: if that panics, the key is still there for the next time.
+        let entry = self.keys.get(slot).and_then(Option::as_ref);
+        let gone = entry.and_then(|key| self.slots.remove_entry(key));
+        let copy = self.keys.get_mut(slot).and_then(Option::take);
+        drop((gone, copy));
     }
 }
 
@@ -65,6 +90,11 @@ impl<St: Stream, K, F> Turn<'_, St, K, F> {
 
     fn give_back(&mut self) -> MutexGuard<'_, Shared<St, K, F>> {
         let mut shared = self.core.lock();
+        if let Some(engine) = &mut self.engine {
+            // Known to all: that there are some keeps the stream from its end.
+            shared.state.dead.append(&mut engine.chores.dead);
+            shared.state.orphans.extend(engine.chores.orphans.drain(..));
+        }
         shared.engine = self.engine.take();
         shared
     }
@@ -84,8 +114,13 @@ impl<St: Stream, K, F> Core<St, K, F> {
     pub(super) fn new(source: St, key: F, config: Config) -> Arc<Self> {
         let waits = Arc::new(WaitList::default());
         let waker = Waker::from(Arc::clone(&waits));
-        let engine =
-            Engine { source: Box::pin(source), key, slots: HashMap::new(), keys: Vec::new() };
+        let engine = Engine {
+            source: Box::pin(source),
+            key,
+            slots: HashMap::new(),
+            keys: Vec::new(),
+            chores: Chores::default(),
+        };
         let shared = Shared { state: State::new(config), engine: Some(Box::new(engine)) };
         Arc::new(Core { shared: Mutex::new(shared), waits, waker })
     }
@@ -134,14 +169,15 @@ where
             self.waits.register(id, cx.waker());
             return Poll::Ready(());
         };
-        let dead = std::mem::take(&mut shared.state.dead);
-        let orphans = std::mem::take(&mut shared.state.orphans);
-        drop(shared);
         let mut turn = Turn { core: self, engine: Some(engine) };
+        let chores = &mut turn.engine().chores;
+        chores.dead.append(&mut shared.state.dead);
+        chores.orphans.extend(shared.state.orphans.drain(..));
+        drop(shared);
         // Before the poll, so that its wake finds us.
         self.waits.begin(id, cx.waker());
         *registered = true;
-        self.chores(turn.engine(), dead, orphans);
+        self.chores(turn.engine());
         if held {
             drop(turn.give_back());
             return Poll::Ready(());
@@ -175,17 +211,30 @@ where
     }
 
     /// Forgets the keys of groups that are gone, and announces anew those that left items.
-    fn chores(&self, engine: &mut Engine<St, K, F>, dead: Vec<usize>, orphans: Vec<usize>) {
-        if dead.is_empty() && orphans.is_empty() {
+    fn chores(&self, engine: &mut Engine<St, K, F>) {
+        if engine.chores.is_empty() {
             return;
         }
-        dead.iter().for_each(|slot| engine.forget(*slot));
-        let key = |slot: usize| engine.keys[slot].clone().expect("it has a group");
-        let again: Vec<_> = orphans.into_iter().map(|slot| (key(slot), slot)).collect();
-        let mut shared = self.lock();
-        dead.into_iter().for_each(|slot| shared.state.release(slot));
-        shared.state.announced.extend(again);
-        drop(shared);
+        // Each is crossed off when it is done.
+        while let Some(&slot) = engine.chores.evicted.last() {
+            engine.forget(slot);
+            engine.chores.evicted.pop();
+        }
+        while let Some(&slot) = engine.chores.unbound.last() {
+            engine.forget(slot);
+            engine.chores.unbound.pop();
+            self.lock().state.undo_open(slot);
+        }
+        while let Some(&slot) = engine.chores.dead.last() {
+            engine.forget(slot);
+            engine.chores.dead.pop();
+            self.lock().state.release(slot);
+        }
+        while let Some(&slot) = engine.chores.orphans.front() {
+            let key = engine.keys[slot].clone().expect("it has a group");
+            engine.chores.orphans.pop_front();
+            self.lock().state.announced.push_back((key, slot));
+        }
         self.waits.wake_one(GROUPS);
     }
 
@@ -203,8 +252,8 @@ where
                 // Dropped since the chores were done.
                 shared.state.dead.retain(|dead| *dead != slot);
                 drop(shared);
-                engine.forget(slot);
-                self.lock().state.release(slot);
+                engine.chores.dead.push(slot);
+                self.chores(engine);
                 known = None;
             } else {
                 return match shared.state.push(slot, item) {
@@ -225,8 +274,9 @@ where
         if opened.is_none() {
             if let Some(evicted) = shared.state.evict() {
                 drop(shared);
-                engine.forget(evicted);
                 self.waits.wake_one(evicted + 1);
+                engine.chores.evicted.push(evicted);
+                self.chores(engine);
                 shared = self.lock();
                 opened = shared.state.open();
             }
@@ -235,11 +285,20 @@ where
             shared.state.failed = Some(GroupError::TooManyGroups { key, item });
             return (Some(GROUPS), None);
         };
+        drop(shared);
+        // Undone, unless it is crossed off.
+        engine.chores.unbound.push(slot);
+        engine.bind(copies.0, copies.1, slot);
+        engine.chores.unbound.pop();
+        let mut shared = self.lock();
+        if shared.state.closed {
+            // The stream of groups was dropped meanwhile, and nobody is to get the group.
+            shared.state.discarded += 1;
+            return (None, Some(item));
+        }
         shared.state.announced.push_back((key, slot));
         let pushed = shared.state.push(slot, item);
         debug_assert!(matches!(pushed, Ok(Routed::Queued(_))), "a new group has room");
-        drop(shared);
-        engine.bind(copies.0, copies.1, slot);
         (Some(GROUPS), None)
     }
 }

@@ -135,6 +135,12 @@ impl<K, T> State<K, T> {
         Some(slot)
     }
 
+    /// Takes back what `open` gave. Nobody knows the group yet.
+    pub(super) fn undo_open(&mut self, slot: usize) {
+        self.groups -= 1;
+        self.release(slot);
+    }
+
     /// A slot whose key is forgotten.
     pub(super) fn release(&mut self, slot: usize) {
         self.queues[slot].status = Status::Free;

@@ -134,7 +134,7 @@ impl<P, T> fmt::Debug for HedgeLayer<P, T> {
 /// other; when both fail, the later error is returned.
 ///
 /// The second call goes to a clone of the service inside, which is waited for until it is ready. If it
-/// fails to become ready there is no second call.
+/// fails to become ready there is no second call, and nothing is withdrawn from the budget.
 ///
 /// # Cancel safety
 ///
@@ -194,7 +194,7 @@ where
             first,
             second: None,
             alarm: Alarm::new(timer.clone()),
-            service: self.inner.clone(),
+            service: Some(self.inner.clone()),
             request: copy,
             phase: Phase::New,
             started: 0,
@@ -214,7 +214,8 @@ pin_project! {
         second: Option<S::Future>,
         #[pin]
         alarm: Alarm<T>,
-        service: S,
+        // Until the second call is made, or it is known that there is none: it may hold a permit.
+        service: Option<S>,
         request: Option<Request>,
         phase: Phase,
         // In nanoseconds; known from the first time on that it has to wait, if latencies are measured.
@@ -271,14 +272,17 @@ where
                 }
                 Phase::Waiting => {
                     ready!(this.alarm.as_mut().poll(cx));
-                    let allowed = this.budget.as_ref().is_none_or(|budget| budget.withdraw());
-                    *this.phase = if allowed { Phase::Readying } else { Phase::One };
+                    *this.phase = Phase::Readying;
                 }
                 Phase::Readying => {
-                    let ready = ready!(this.service.poll_ready(cx));
-                    *this.phase = match this.request.take() {
-                        Some(request) if ready.is_ok() => {
-                            this.second.set(Some(this.service.call(request)));
+                    let service = this.service.as_mut().expect("it was not called yet");
+                    let ready = ready!(service.poll_ready(cx)).is_ok();
+                    let (service, request) = (this.service.take(), this.request.take());
+                    // Only now is it sure that there would be a call for it.
+                    let allowed = || this.budget.as_ref().is_none_or(|budget| budget.withdraw());
+                    *this.phase = match service.zip(request) {
+                        Some((mut service, request)) if ready && allowed() => {
+                            this.second.set(Some(service.call(request)));
                             Phase::Both
                         }
                         _ => Phase::One,

@@ -6,7 +6,7 @@
 //! | counter | streams | services | sinks |
 //! |---|---|---|---|
 //! | `items` | items, errors among them | calls answered, with errors | items accepted |
-//! | `errors` | `Err` items, with [`errors`](crate::stream::InstrumentLayer::errors) | calls and readiness that failed | operations that failed |
+//! | `errors` | `Err` items, with [`errors`](crate::stream::InstrumentLayer::errors) | calls and readiness that failed, and what is [observed](Observation::error) | operations that failed |
 //! | `pending` | polls that were pending | those of readiness and calls | those of all operations |
 //! | `bytes` | what a closure says of each item | of each request | of each item |
 //! | `busy` | inside the polls, if asked for | the same | the same |

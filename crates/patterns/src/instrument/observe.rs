@@ -1,5 +1,7 @@
 //! What is looked at in an item.
 
+use std::fmt;
+
 /// What an item counts for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Observation {
@@ -38,10 +40,16 @@ impl<T, E> Observe<Result<T, E>> for Results {
 }
 
 /// A closure says how large an item is.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub struct Bytes<F, O = Items> {
     pub(super) size: F,
     pub(super) other: O,
+}
+
+impl<F, O: fmt::Debug> fmt::Debug for Bytes<F, O> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Bytes").field("other", &self.other).finish_non_exhaustive()
+    }
 }
 
 impl<T: ?Sized, F: FnMut(&T) -> u64, O: Observe<T>> Observe<T> for Bytes<F, O> {

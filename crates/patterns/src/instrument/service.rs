@@ -63,8 +63,8 @@ where
 
     #[inline]
     fn call(&mut self, request: Request) -> Self::Future {
-        let bytes = self.observe.observe(&request).bytes;
-        self.stage.meter.bytes(bytes);
+        let seen = self.observe.observe(&request);
+        self.stage.see(seen);
         let inner = &mut self.inner;
         let future = self.stage.run(|| inner.call(request));
         InstrumentFuture { inner: future, stage: self.stage.clone() }

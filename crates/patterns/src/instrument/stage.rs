@@ -93,6 +93,12 @@ impl<T: Timer> Stage<T> {
     #[inline]
     pub(super) fn count(&self, seen: Observation) {
         self.meter.item();
+        self.see(seen);
+    }
+
+    /// What an item counts for, before it is known whether it passes.
+    #[inline]
+    pub(super) fn see(&self, seen: Observation) {
         self.meter.bytes(seen.bytes);
         if seen.error {
             self.meter.error();

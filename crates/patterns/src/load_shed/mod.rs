@@ -8,6 +8,7 @@
 //! It goes around something that limits: a concurrency limit, a rate limit, a bounded channel.
 //!
 //! ```
+//! use std::num::NonZeroUsize;
 //! use tower::{ServiceBuilder, ServiceExt, service_fn};
 //! use ziggurat_patterns::service::{ConcurrencyLimitLayer, LoadShedLayer};
 //!
@@ -15,7 +16,7 @@
 //! let stuck = service_fn(|_: u32| std::future::pending::<Result<(), std::io::Error>>());
 //! let service = ServiceBuilder::new()
 //!     .layer(LoadShedLayer::new())
-//!     .layer(ConcurrencyLimitLayer::new(1))
+//!     .layer(ConcurrencyLimitLayer::new(NonZeroUsize::MIN))
 //!     .service(stuck);
 //! let mut first = service.clone().oneshot(1);
 //! assert!(futures::poll!(&mut first).is_pending());

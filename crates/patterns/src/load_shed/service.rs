@@ -14,12 +14,14 @@ use super::LoadShedError;
 ///
 /// ```
 /// use tower::{ServiceExt, service_fn};
-/// use ziggurat_patterns::{ServiceLayerExt, service::{ConcurrencyLimitLayer, LoadShedLayer}};
+/// use ziggurat_patterns::concurrency::Semaphore;
+/// use ziggurat_patterns::service::{ConcurrencyLimit, LoadShed};
+/// use ziggurat_patterns::ServiceLayerExt;
 ///
 /// # futures::executor::block_on(async {
 /// let echo = service_fn(|n: u32| async move { Ok::<_, std::io::Error>(n) });
-/// let closed = ServiceLayerExt::<u32>::layer(echo, ConcurrencyLimitLayer::new(0));
-/// let service = ServiceLayerExt::<u32>::layer(closed, LoadShedLayer::new());
+/// let busy = ConcurrencyLimit::new(echo, Semaphore::new(0)); // has no permit to give
+/// let service: LoadShed<_> = ServiceLayerExt::<u32>::load_shed(busy);
 /// assert!(service.oneshot(1).await.unwrap_err().is_overloaded());
 /// # });
 /// ```

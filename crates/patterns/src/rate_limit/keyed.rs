@@ -1,10 +1,8 @@
 //! A quota for each key.
 
-use std::borrow::Borrow;
-use std::collections::HashMap;
 use std::collections::hash_map::RandomState;
 use std::fmt;
-use std::hash::{BuildHasher, BuildHasherDefault, Hash, Hasher};
+use std::hash::{BuildHasher, Hash};
 use std::mem;
 use std::sync::Arc;
 
@@ -12,6 +10,7 @@ use ziggurat_core::time::{DefaultTimer, Timer};
 
 use super::bucket::Bucket;
 use super::{Acquire, Quota, RateLimiter, Rejected};
+use crate::hashed::{Hashed, HashedMap, Key, Probe};
 use crate::sync::{Mutex, lock};
 
 /// Locks that keys are spread over. A power of two.
@@ -56,7 +55,7 @@ struct Shared<K> {
 }
 
 struct Shard<K> {
-    keys: HashMap<Hashed<K>, Arc<Bucket>, BuildHasherDefault<AsIs>>,
+    keys: HashedMap<K, Arc<Bucket>>,
     /// The length at which it is swept next.
     sweep_at: usize,
 }
@@ -177,7 +176,7 @@ impl<K: Hash + Eq, T: Timer> KeyedRateLimiter<K, T> {
 
 impl<K> Shared<K> {
     fn new(quota: Quota) -> Self {
-        let shard = |_| Mutex::new(Shard { keys: HashMap::default(), sweep_at: MIN_SWEEP });
+        let shard = |_| Mutex::new(Shard { keys: HashedMap::default(), sweep_at: MIN_SWEEP });
         Shared { quota, hasher: RandomState::new(), shards: std::array::from_fn(shard) }
     }
 }
@@ -192,87 +191,6 @@ impl<K> Shared<K> {
     /// By bits that the map inside makes the least of.
     fn shard(&self, hash: u64) -> &Mutex<Shard<K>> {
         &self.shards[(hash >> 32) as usize % SHARDS]
-    }
-}
-
-/// A key with its hash, which is computed once, to find the shard and the place in it.
-struct Hashed<K> {
-    hash: u64,
-    key: K,
-}
-
-/// The same, to look it up.
-struct Probe<'a, K> {
-    hash: u64,
-    key: &'a K,
-}
-
-/// What both have in common: so one is found by the other.
-trait Key<K> {
-    fn hashed(&self) -> (u64, &K);
-}
-
-impl<K> Key<K> for Hashed<K> {
-    fn hashed(&self) -> (u64, &K) {
-        (self.hash, &self.key)
-    }
-}
-
-impl<K> Key<K> for Probe<'_, K> {
-    fn hashed(&self) -> (u64, &K) {
-        (self.hash, self.key)
-    }
-}
-
-impl<'a, K: Eq + 'a> Borrow<dyn Key<K> + 'a> for Hashed<K> {
-    fn borrow(&self) -> &(dyn Key<K> + 'a) {
-        self
-    }
-}
-
-impl<K: Eq> PartialEq for dyn Key<K> + '_ {
-    fn eq(&self, other: &Self) -> bool {
-        self.hashed() == other.hashed()
-    }
-}
-
-impl<K: Eq> Eq for dyn Key<K> + '_ {}
-
-impl<K> Hash for dyn Key<K> + '_ {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        state.write_u64(self.hashed().0);
-    }
-}
-
-impl<K: Eq> PartialEq for Hashed<K> {
-    fn eq(&self, other: &Self) -> bool {
-        self.hashed() == other.hashed()
-    }
-}
-
-impl<K: Eq> Eq for Hashed<K> {}
-
-impl<K> Hash for Hashed<K> {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        state.write_u64(self.hash);
-    }
-}
-
-/// Takes a hash for what it is.
-#[derive(Default)]
-struct AsIs(u64);
-
-impl Hasher for AsIs {
-    fn write(&mut self, bytes: &[u8]) {
-        bytes.iter().for_each(|byte| self.0 = self.0.rotate_left(8) ^ u64::from(*byte));
-    }
-
-    fn write_u64(&mut self, hash: u64) {
-        self.0 = hash;
-    }
-
-    fn finish(&self) -> u64 {
-        self.0
     }
 }
 

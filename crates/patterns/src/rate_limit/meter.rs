@@ -30,7 +30,7 @@ mod sealed {
 }
 
 /// One quota for all requests, each of which has a cost.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Weighted<C, T = DefaultTimer> {
     pub(super) limiter: RateLimiter<T>,
     pub(super) cost: C,
@@ -41,6 +41,12 @@ impl<C: Cost<Request>, Request, T: Timer> Meter<Request> for Weighted<C, T> {
 
     fn measure(&mut self, request: &Request) -> (RateLimiter<T>, u32) {
         (self.limiter.clone(), self.cost.cost(request))
+    }
+}
+
+impl<C, T> fmt::Debug for Weighted<C, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Weighted").field("limiter", &self.limiter).finish_non_exhaustive()
     }
 }
 

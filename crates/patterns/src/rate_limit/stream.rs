@@ -175,12 +175,21 @@ impl<S: Stream + fmt::Debug, T: Timer> fmt::Debug for RateLimit<S, T> {
 /// clock.block_on(slow.try_collect::<Vec<_>>()).unwrap();
 /// assert_eq!(clock.elapsed().as_secs(), 2); // 1000 at once
 /// ```
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 #[must_use = "layers do nothing unless applied"]
 pub struct TryRateLimitLayer<C = Unit, T = DefaultTimer> {
     limiter: RateLimiter<T>,
     cost: C,
     mode: Mode,
+}
+
+impl<C, T> fmt::Debug for TryRateLimitLayer<C, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TryRateLimitLayer")
+            .field("limiter", &self.limiter)
+            .field("mode", &self.mode)
+            .finish_non_exhaustive()
+    }
 }
 
 impl<C, T> TryRateLimitLayer<C, T> {

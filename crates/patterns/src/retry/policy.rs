@@ -1,5 +1,6 @@
 //! What is tried again.
 
+use std::fmt;
 use std::time::Duration;
 
 /// What a [`Policy`] thinks of a result.
@@ -74,8 +75,14 @@ impl<Error> ErrorPolicy<Error> for AnyError {
 }
 
 /// Retries the errors for which a predicate holds, of requests that are `Clone`.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub struct When<F>(pub F);
+
+impl<F> fmt::Debug for When<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("When").finish_non_exhaustive()
+    }
+}
 
 impl<Request, Response, Error, F> Policy<Request, Response, Error> for When<F>
 where
@@ -101,10 +108,16 @@ impl<Error, F: FnMut(&Error) -> bool> ErrorPolicy<Error> for When<F> {
 }
 
 /// As another policy, with waits that the errors ask for.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub struct Hinted<P, F> {
     policy: P,
     hint: F,
+}
+
+impl<P: fmt::Debug, F> fmt::Debug for Hinted<P, F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hinted").field("policy", &self.policy).finish_non_exhaustive()
+    }
 }
 
 impl<P, F> Hinted<P, F> {

@@ -183,9 +183,9 @@ where
         let mut setup = self.setup.clone();
         let copy = setup.policy.clone_request(&request);
         // The one that is ready is called; the clone for the retries is made ready when it is needed.
-        let state = State::Called { future: self.inner.call(request) };
+        let call = Some(self.inner.call(request));
         let service = self.inner.clone();
-        RetryFuture { state, request: copy, service, setup, series: None }
+        RetryFuture { call, request: copy, service, setup, rest: None }
     }
 }
 
@@ -198,24 +198,34 @@ pin_project! {
         B: MakeBackoff,
         T: Timer,
     {
+        // `None` between two attempts.
         #[pin]
-        state: State<S::Future, T::Sleep>,
+        call: Option<S::Future>,
         request: Option<Request>,
         service: S,
         setup: Setup<P, B, T>,
-        // Of which nothing has to be written when the first attempt is answered at once.
-        series: Option<Series<B::Delays>>,
+        // What few calls have. So little is written, moved and dropped for the others.
+        rest: Option<Pin<Box<Rest<T::Sleep, B::Delays>>>>,
     }
 }
 
 pin_project! {
-    #[project = StateProj]
-    enum State<F, Sleep> {
-        Called { #[pin] future: F },
-        Waiting { #[pin] sleep: Sleep },
-        // Until the service is ready for the next attempt.
-        Waking,
+    #[project = RestProj]
+    /// What a call has that has failed, or whose time is limited and that was not answered at once.
+    struct Rest<Sleep, Delays> {
+        // Before the next attempt.
+        #[pin]
+        sleep: Option<Sleep>,
+        series: Series<Delays>,
     }
+}
+
+/// Made when it is first asked for.
+fn rest<Sleep, Delays: Iterator<Item = Duration>>(
+    rest: &mut Option<Pin<Box<Rest<Sleep, Delays>>>>,
+) -> RestProj<'_, Sleep, Delays> {
+    let new = || Box::pin(Rest { sleep: None, series: Series::new() });
+    rest.get_or_insert_with(new).as_mut().project()
 }
 
 type Answer<Response, Error> = Result<Response, RetryError<Error>>;
@@ -253,6 +263,7 @@ where
     ) -> Option<Answer<S::Response, S::Error>> {
         let mut this = self.project();
         let Setup { backoff, caps, timer, .. } = this.setup;
+        let mut rest = rest(this.rest);
         let hint = match decision {
             Decision::RetryAfter(delay) => Some(delay),
             Decision::Retry | Decision::Stop => None,
@@ -260,16 +271,19 @@ where
         let retry = match decision {
             Decision::Stop if this.request.is_none() => Err(GaveUp::NotCloned),
             Decision::Stop => Err(GaveUp::NotRetryable),
-            _ => this.series.get_or_insert_with(Series::new).retry(caps, backoff, hint, timer),
+            _ => rest.series.retry(caps, backoff, hint, timer),
         };
         match (retry, result) {
-            (Ok(delay), _) if delay.is_zero() => this.state.set(State::Waking),
-            (Ok(delay), _) => this.state.set(State::Waiting { sleep: timer.sleep(delay) }),
+            (Ok(delay), _) => {
+                this.call.set(None);
+                if !delay.is_zero() {
+                    rest.sleep.set(Some(timer.sleep(delay)));
+                }
+            }
             (Err(_), Ok(response)) => return Some(Ok(response)),
             (Err(reason), Err(error)) => {
-                let series = this.series.get_or_insert_with(Series::new);
-                let attempts = series.retries.saturating_add(1);
-                let elapsed = series.elapsed(timer);
+                let attempts = rest.series.retries.saturating_add(1);
+                let elapsed = rest.series.elapsed(timer);
                 return Some(Err(RetryError::new(reason, attempts, elapsed, error)));
             }
         }
@@ -281,8 +295,7 @@ where
     fn start(self: Pin<&mut Self>) {
         let this = self.project();
         if this.setup.caps.max_elapsed().is_some() {
-            let series = this.series.get_or_insert_with(Series::new);
-            series.start(&this.setup.caps, &this.setup.timer);
+            rest(this.rest).series.start(&this.setup.caps, &this.setup.timer);
         }
     }
 
@@ -294,19 +307,19 @@ where
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), RetryError<S::Error>>> {
         let mut this = self.project();
-        if let StateProj::Waiting { sleep } = this.state.as_mut().project() {
-            ready!(sleep.poll(cx));
-            this.state.set(State::Waking);
+        let RestProj { mut sleep, series } = rest(this.rest);
+        if let Some(waiting) = sleep.as_mut().as_pin_mut() {
+            ready!(waiting.poll(cx));
+            sleep.set(None);
         }
         if let Err(error) = ready!(this.service.poll_ready(cx)) {
-            let series = this.series.get_or_insert_with(Series::new);
             let elapsed = series.elapsed(&this.setup.timer);
             let error = RetryError::new(GaveUp::NotReady, series.retries, elapsed, error);
             return Poll::Ready(Err(error));
         }
         let request = this.request.take().expect("there is no retry without a copy");
         *this.request = this.setup.policy.clone_request(&request);
-        this.state.set(State::Called { future: this.service.call(request) });
+        this.call.set(Some(this.service.call(request)));
         Poll::Ready(Ok(()))
     }
 }
@@ -323,8 +336,8 @@ where
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         for _ in 0..ATTEMPTS_PER_POLL {
-            if let StateProj::Called { future } = self.as_mut().project().state.project() {
-                let Poll::Ready(result) = future.poll(cx) else {
+            if let Some(call) = self.as_mut().project().call.as_pin_mut() {
+                let Poll::Ready(result) = call.poll(cx) else {
                     self.start();
                     return Poll::Pending;
                 };
@@ -348,7 +361,7 @@ where
 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RetryFuture")
-            .field("retries", &self.series.as_ref().map_or(0, |series| series.retries))
+            .field("retries", &self.rest.as_ref().map_or(0, |rest| rest.series.retries))
             .finish_non_exhaustive()
     }
 }

@@ -1,7 +1,7 @@
 //! The streams that `Merge` and `MergeMap` poll, in places that are numbered from 0.
 
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use futures_core::Stream;
 
@@ -13,12 +13,18 @@ const POLLS: usize = 128;
 
 /// Places for streams, each with something that names it.
 pub(super) struct Children<N, S, P: Policy> {
-    places: Vec<Option<(N, S)>>,
+    places: Vec<Place<N, S>>,
     /// Places that were left. Those beyond `places` are free too.
     free: Bits,
     len: usize,
     wakes: WakeSet,
     policy: P::State,
+}
+
+/// The waker is made when it is first asked for, and stays when the child goes.
+struct Place<N, S> {
+    child: Option<(N, S)>,
+    waker: Option<Waker>,
 }
 
 impl<N, S, P: Policy> Children<N, S, P> {
@@ -36,7 +42,7 @@ impl<N, S, P: Policy> Children<N, S, P> {
     pub(super) fn with_policy<Q: Policy>(self, policy: Q) -> Children<N, S, Q> {
         let Children { places, free, len, wakes, .. } = self;
         let mut policy = policy.into_state();
-        for (child, _) in places.iter().enumerate().filter(|(_, place)| place.is_some()) {
+        for (child, _) in places.iter().enumerate().filter(|(_, place)| place.child.is_some()) {
             policy.admit(child, Q::Share::default());
         }
         Children { places, free, len, wakes, policy }
@@ -56,13 +62,14 @@ impl<N, S, P: Policy> Children<N, S, P> {
         if child == self.wakes.capacity() {
             self.wakes.grow((2 * child).max(4));
             self.free.grow(self.wakes.capacity());
+            self.places.iter_mut().for_each(|place| place.waker = None);
         }
         if child == self.places.len() {
-            self.places.push(None);
+            self.places.push(Place { child: None, waker: None });
         } else {
             self.free.remove(child);
         }
-        self.places[child] = Some((name, stream));
+        self.places[child].child = Some((name, stream));
         self.len += 1;
         self.policy.admit(child, share);
         self.wakes.ready.insert(child);
@@ -70,7 +77,7 @@ impl<N, S, P: Policy> Children<N, S, P> {
     }
 
     pub(super) fn remove(&mut self, child: usize) -> Option<(N, S)> {
-        let gone = self.places.get_mut(child)?.take()?;
+        let gone = self.places.get_mut(child)?.child.take()?;
         self.len -= 1;
         self.free.insert(child);
         self.wakes.ready.remove(child);
@@ -97,24 +104,24 @@ impl<N, S, P: Policy> Children<N, S, P> {
     }
 
     pub(super) fn get(&self, child: usize) -> Option<&(N, S)> {
-        self.places.get(child)?.as_ref()
+        self.places.get(child)?.child.as_ref()
     }
 
     pub(super) fn get_mut(&mut self, child: usize) -> Option<&mut (N, S)> {
-        self.places.get_mut(child)?.as_mut()
+        self.places.get_mut(child)?.child.as_mut()
     }
 
     /// The children in the order of their places.
     pub(super) fn iter(&self) -> impl Iterator<Item = &(N, S)> {
-        self.places.iter().flatten()
+        self.places.iter().filter_map(|place| place.child.as_ref())
     }
 
     pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut (N, S)> {
-        self.places.iter_mut().flatten()
+        self.places.iter_mut().filter_map(|place| place.child.as_mut())
     }
 
     pub(super) fn into_iter(self) -> impl Iterator<Item = (N, S)> {
-        self.places.into_iter().flatten()
+        self.places.into_iter().filter_map(|place| place.child)
     }
 }
 
@@ -126,10 +133,21 @@ impl<N, S: Stream + Unpin, P: Policy> Children<N, S, P> {
     pub(super) fn poll_next<T>(
         &mut self,
         cx: &mut Context<'_>,
+        ended: impl FnMut(N),
+        each: impl FnOnce(&N, usize, S::Item) -> T,
+    ) -> Poll<Option<T>> {
+        self.poll_some(cx, &mut 0, ended, each)
+    }
+
+    /// As `poll_next`, after so many polls that found nothing, in this poll of the whole.
+    #[inline]
+    fn poll_some<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        polls: &mut usize,
         mut ended: impl FnMut(N),
         each: impl FnOnce(&N, usize, S::Item) -> T,
     ) -> Poll<Option<T>> {
-        let mut polls = 0;
         // Once: who is woken from here on is polled after those who are ready now, even if it woke
         // itself.
         self.wakes.collect();
@@ -145,11 +163,13 @@ impl<N, S: Stream + Unpin, P: Policy> Children<N, S, P> {
                 continue;
             };
             // A waker that outlived its child may have named a place that is empty.
-            let Some((name, stream)) = self.places.get_mut(child).and_then(Option::as_mut) else {
+            let place = self.places.get_mut(child);
+            let Some(Place { child: Some((name, stream)), waker }) = place else {
                 self.wakes.ready.remove(child);
                 continue;
             };
-            let mut child_cx = Context::from_waker(self.wakes.waker(child));
+            let waker = waker.get_or_insert_with(|| self.wakes.make_waker(child));
+            let mut child_cx = Context::from_waker(waker);
             match Pin::new(stream).poll_next(&mut child_cx) {
                 // It stays ready: there may be more where that came from.
                 Poll::Ready(Some(item)) => {
@@ -159,15 +179,16 @@ impl<N, S: Stream + Unpin, P: Policy> Children<N, S, P> {
                 Poll::Ready(None) => self.end(child, &mut ended),
                 Poll::Pending => self.wakes.ready.remove(child),
             }
-            polls += 1;
-            if polls == POLLS {
+            *polls += 1;
+            if *polls == POLLS {
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
             }
         }
     }
 
-    /// Polls until there are `limit` items or there is nothing more now. Returns how many `each` got.
+    /// Polls until there are `limit` items, or there is nothing more now, or it has polled children for
+    /// as often as one poll may. Returns how many `each` got, and whether that last reason ended it.
     #[inline]
     pub(super) fn poll_many(
         &mut self,
@@ -175,15 +196,18 @@ impl<N, S: Stream + Unpin, P: Policy> Children<N, S, P> {
         limit: usize,
         mut ended: impl FnMut(N),
         mut each: impl FnMut(&N, S::Item),
-    ) -> Poll<usize> {
-        for count in 0..limit {
-            match self.poll_next(cx, &mut ended, |name, _, item| each(name, item)) {
+    ) -> Poll<(usize, bool)> {
+        let (mut polls, mut count) = (0, 0);
+        while count < limit && polls < POLLS {
+            match self.poll_some(cx, &mut polls, &mut ended, |name, _, item| each(name, item)) {
                 Poll::Ready(Some(())) => {}
                 Poll::Pending if count == 0 => return Poll::Pending,
-                Poll::Ready(None) | Poll::Pending => return Poll::Ready(count),
+                Poll::Pending if polls == POLLS => break,
+                Poll::Ready(None) | Poll::Pending => return Poll::Ready((count, false)),
             }
+            (polls, count) = (polls + 1, count + 1);
         }
-        Poll::Ready(limit)
+        Poll::Ready((count, count < limit))
     }
 
     /// The sum of all, which takes a look at each.

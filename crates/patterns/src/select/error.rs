@@ -5,7 +5,8 @@
 #[error("there are no services")]
 pub struct NoServices;
 
-/// No service has answered a request with success.
+/// No service has answered a request with success: of a [`FirstOk`](super::FirstOk) or a
+/// [`Fallback`](super::Fallback).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FirstOkError<E> {
     /// The error of each service, in the order of the services: of its call, or of its readiness.

@@ -16,7 +16,8 @@ use super::{FirstOkError, NoServices};
 /// service gets no request, its error counts as that of its call, and it is asked again next time. If
 /// none is left, that is the error of `poll_ready`.
 ///
-/// To wait a while before the next service is asked, use a hedge.
+/// To ask the next service when the one before it has failed, use a [`Fallback`](super::Fallback); when
+/// that takes long, a hedge.
 ///
 /// The futures of a call are boxed, one allocation each, so that they need not be `Unpin`. They get the
 /// task's own waker, and all are polled when one of them wakes it: it is meant for a handful of services.

@@ -85,8 +85,10 @@ impl<K, S, P: Policy> MergeMap<K, S, P> {
 
     /// Drops all streams.
     pub fn clear(&mut self) {
-        self.places.clear();
+        // Out of our hands before any of them is dropped.
+        let places: Vec<_> = self.places.drain().collect();
         self.children.clear();
+        drop(places);
     }
 
     /// The keys and their streams.
@@ -134,8 +136,9 @@ impl<K: Hash + Eq, S, P: Policy> MergeMap<K, S, P> {
     where
         K: Clone,
     {
+        let name = key.clone();
         let old = self.remove(&key);
-        let place = self.children.insert(key.clone(), stream, share);
+        let place = self.children.insert(name, stream, share);
         self.places.insert(key, place);
         old
     }
@@ -146,8 +149,21 @@ impl<K: Hash + Eq, S, P: Policy> MergeMap<K, S, P> {
         K: Borrow<Q>,
         Q: Hash + Eq + ?Sized,
     {
-        let place = self.places.remove(key)?;
-        self.children.remove(place).map(|(_, stream)| stream)
+        let place = self.place(key);
+        self.places.remove(key);
+        self.children.remove(place?).map(|(_, stream)| stream)
+    }
+
+    /// Where the stream with the key is. A key that panicked when its stream ended may have been left
+    /// behind: by now the place may be another one's.
+    fn place<Q>(&self, key: &Q) -> Option<usize>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
+        let place = *self.places.get(key)?;
+        let (name, _) = self.children.get(place)?;
+        (name.borrow() == key).then_some(place)
     }
 
     /// Gives a stream another share. `false` if there is none with the key.
@@ -156,8 +172,8 @@ impl<K: Hash + Eq, S, P: Policy> MergeMap<K, S, P> {
         K: Borrow<Q>,
         Q: Hash + Eq + ?Sized,
     {
-        let place = self.places.get(key);
-        place.inspect(|&&place| self.children.set_share(place, share)).is_some()
+        let place = self.place(key);
+        place.inspect(|&place| self.children.set_share(place, share)).is_some()
     }
 
     /// The stream with the key.
@@ -166,7 +182,7 @@ impl<K: Hash + Eq, S, P: Policy> MergeMap<K, S, P> {
         K: Borrow<Q>,
         Q: Hash + Eq + ?Sized,
     {
-        self.children.get(*self.places.get(key)?).map(|(_, stream)| stream)
+        self.children.get(self.place(key)?).map(|(_, stream)| stream)
     }
 
     /// The stream with the key.
@@ -175,7 +191,7 @@ impl<K: Hash + Eq, S, P: Policy> MergeMap<K, S, P> {
         K: Borrow<Q>,
         Q: Hash + Eq + ?Sized,
     {
-        self.children.get_mut(*self.places.get(key)?).map(|(_, stream)| stream)
+        self.children.get_mut(self.place(key)?).map(|(_, stream)| stream)
     }
 
     /// Whether there is a stream with the key that has not ended.
@@ -184,7 +200,7 @@ impl<K: Hash + Eq, S, P: Policy> MergeMap<K, S, P> {
         K: Borrow<Q>,
         Q: Hash + Eq + ?Sized,
     {
-        self.places.contains_key(key)
+        self.place(key).is_some()
     }
 }
 
@@ -192,13 +208,23 @@ impl<K: Hash + Eq + Clone, S: Stream + Unpin, P: Policy> MergeMap<K, S, P> {
     /// Up to `limit` items, which are added to `buffer` in the order that single polls would have given.
     ///
     /// `Pending` if there is none now; `Ready` of how many there were otherwise, and of 0 if no stream is
-    /// left or `limit` is 0.
+    /// left or `limit` is 0. One poll takes no more than 128 items.
     pub fn poll_next_many(
         &mut self,
         cx: &mut Context<'_>,
         buffer: &mut Vec<(K, S::Item)>,
         limit: usize,
     ) -> Poll<usize> {
+        self.poll_some(cx, buffer, limit).map(|(count, _)| count)
+    }
+
+    /// As `poll_next_many`; also whether there may be more at once.
+    fn poll_some(
+        &mut self,
+        cx: &mut Context<'_>,
+        buffer: &mut Vec<(K, S::Item)>,
+        limit: usize,
+    ) -> Poll<(usize, bool)> {
         let places = &mut self.places;
         self.children.poll_many(
             cx,
@@ -209,7 +235,7 @@ impl<K: Hash + Eq + Clone, S: Stream + Unpin, P: Policy> MergeMap<K, S, P> {
     }
 
     /// The next items, up to `limit` of them, which are added to `buffer`; returns how many. 0 if no
-    /// stream is left or `limit` is 0.
+    /// stream is left or `limit` is 0. Every 128 items other tasks get their turn.
     ///
     /// # Cancel safety
     ///
@@ -219,7 +245,7 @@ impl<K: Hash + Eq + Clone, S: Stream + Unpin, P: Policy> MergeMap<K, S, P> {
         buffer: &'a mut Vec<(K, S::Item)>,
         limit: usize,
     ) -> NextManyEntries<'a, K, S, P> {
-        NextManyEntries { map: self, buffer, limit }
+        NextManyEntries { map: self, buffer, limit, taken: 0 }
     }
 }
 
@@ -273,6 +299,7 @@ pub struct NextManyEntries<'a, K, S: Stream, P: Policy = RoundRobin> {
     map: &'a mut MergeMap<K, S, P>,
     buffer: &'a mut Vec<(K, S::Item)>,
     limit: usize,
+    taken: usize,
 }
 
 impl<K: Hash + Eq + Clone, S: Stream + Unpin, P: Policy> Future for NextManyEntries<'_, K, S, P> {
@@ -280,7 +307,20 @@ impl<K: Hash + Eq + Clone, S: Stream + Unpin, P: Policy> Future for NextManyEntr
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<usize> {
         let this = self.get_mut();
-        this.map.poll_next_many(cx, this.buffer, this.limit)
+        let left = this.limit - this.taken;
+        match this.map.poll_some(cx, this.buffer, left) {
+            Poll::Ready((taken, more)) => {
+                this.taken += taken;
+                if !more {
+                    return Poll::Ready(std::mem::take(&mut this.taken));
+                }
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
+            // The items of the polls before this one do not wait for more.
+            Poll::Pending if this.taken > 0 => Poll::Ready(std::mem::take(&mut this.taken)),
+            Poll::Pending => Poll::Pending,
+        }
     }
 }
 

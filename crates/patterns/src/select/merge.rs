@@ -175,18 +175,28 @@ impl<S: Stream + Unpin, P: Policy> Merge<S, P> {
     /// Up to `limit` items, which are added to `buffer` in the order that single polls would have given.
     ///
     /// `Pending` if there is none now; `Ready` of how many there were otherwise, and of 0 if no stream is
-    /// left or `limit` is 0.
+    /// left or `limit` is 0. One poll takes no more than 128 items.
     pub fn poll_next_many(
         &mut self,
         cx: &mut Context<'_>,
         buffer: &mut Vec<S::Item>,
         limit: usize,
     ) -> Poll<usize> {
+        self.poll_some(cx, buffer, limit).map(|(count, _)| count)
+    }
+
+    /// As `poll_next_many`; also whether there may be more at once.
+    fn poll_some(
+        &mut self,
+        cx: &mut Context<'_>,
+        buffer: &mut Vec<S::Item>,
+        limit: usize,
+    ) -> Poll<(usize, bool)> {
         self.children.poll_many(cx, limit, drop, |_, item| buffer.push(item))
     }
 
     /// The next items, up to `limit` of them, which are added to `buffer`; returns how many. 0 if no
-    /// stream is left or `limit` is 0.
+    /// stream is left or `limit` is 0. Every 128 items other tasks get their turn.
     ///
     /// # Cancel safety
     ///
@@ -196,7 +206,7 @@ impl<S: Stream + Unpin, P: Policy> Merge<S, P> {
         buffer: &'a mut Vec<S::Item>,
         limit: usize,
     ) -> NextMany<'a, S, P> {
-        NextMany { merge: self, buffer, limit }
+        NextMany { merge: self, buffer, limit, taken: 0 }
     }
 
     /// The next item, with the name of the stream that it is from, which may have been removed by the
@@ -254,6 +264,7 @@ pub struct NextMany<'a, S: Stream, P: Policy = RoundRobin> {
     merge: &'a mut Merge<S, P>,
     buffer: &'a mut Vec<S::Item>,
     limit: usize,
+    taken: usize,
 }
 
 impl<S: Stream + Unpin, P: Policy> Future for NextMany<'_, S, P> {
@@ -261,7 +272,20 @@ impl<S: Stream + Unpin, P: Policy> Future for NextMany<'_, S, P> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<usize> {
         let this = self.get_mut();
-        this.merge.poll_next_many(cx, this.buffer, this.limit)
+        let left = this.limit - this.taken;
+        match this.merge.poll_some(cx, this.buffer, left) {
+            Poll::Ready((taken, more)) => {
+                this.taken += taken;
+                if !more {
+                    return Poll::Ready(std::mem::take(&mut this.taken));
+                }
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
+            // The items of the polls before this one do not wait for more.
+            Poll::Pending if this.taken > 0 => Poll::Ready(std::mem::take(&mut this.taken)),
+            Poll::Pending => Poll::Pending,
+        }
     }
 }
 

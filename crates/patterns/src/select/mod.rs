@@ -8,9 +8,11 @@
 //! | [`ZipTuple`], [`zip`] | 2 to 8 streams | tuples of one item of each |
 //! | [`CombineTuple`] | 2 to 8 streams | tuples of the latest item of each |
 //! | [`race`] | streams of one type | those of the stream that has the first item |
+//! | [`RaceTuple`] | 2 to 8 streams of different types | those of the stream that has the first item |
 //! | [`Switch`] | a stream of streams | those of the latest stream |
 //! | [`Steer`] | services of one type | that of the service that a picker chooses |
-//! | [`FirstOk`] | services of one type | the first success |
+//! | [`FirstOk`] | services of one type, all at once | the first success |
+//! | [`Fallback`] | services of one type, one after the other | the first success |
 //!
 //! Who is next when several streams have an item is up to a [`Policy`]:
 //!
@@ -41,11 +43,13 @@
 mod children;
 mod combine;
 mod error;
+mod fallback;
 mod first_ok;
 mod map;
 mod merge;
 mod policy;
 mod race;
+mod race_tuple;
 mod steer;
 mod switch;
 mod tuple;
@@ -55,6 +59,7 @@ pub use combine::{
     Combine2, Combine3, Combine4, Combine5, Combine6, Combine7, Combine8, CombineTuple,
 };
 pub use error::{FirstOkError, NoServices, SteerError};
+pub use fallback::{Fallback, FallbackFuture};
 pub use first_ok::{FirstOk, FirstOkFuture};
 pub use map::{MergeMap, NextManyEntries};
 pub use merge::{Merge, NextMany, StreamId, merge};
@@ -62,6 +67,7 @@ pub use policy::{
     Biased, Class, Policy, Priority, Random, RoundRobin, TuplePolicy, Weight, Weighted,
 };
 pub use race::{Race, race};
+pub use race_tuple::{Race2, Race3, Race4, Race5, Race6, Race7, Race8, RaceTuple};
 pub use steer::{Steer, SteerFuture};
 pub use switch::Switch;
 pub use tuple::{Merge2, Merge3, Merge4, Merge5, Merge6, Merge7, Merge8, MergeTuple};

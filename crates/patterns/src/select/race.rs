@@ -14,6 +14,8 @@ use super::policy::Biased;
 /// If several are ready at once, the first in order wins. A stream that ends without an item is out of
 /// the race; when all have, the race ends without one.
 ///
+/// For streams of different types there is [`RaceTuple`](super::RaceTuple).
+///
 /// ```
 /// use futures::{StreamExt, stream};
 /// use ziggurat_patterns::stream::race;

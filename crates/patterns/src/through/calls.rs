@@ -207,10 +207,11 @@ where
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         budget: &mut usize,
+        limit: usize,
         straight: bool,
     ) -> Option<Outcome<St, Svc>> {
         let mut this = self.project();
-        while !*this.done && *budget > 0 && this.queue.len(this.slots.in_flight()) < *this.limit {
+        while !*this.done && *budget > 0 && this.queue.len(this.slots.in_flight()) < limit {
             match this.service.poll_ready(cx) {
                 Poll::Ready(Ok(())) => {}
                 Poll::Ready(Err(error)) => {
@@ -234,7 +235,8 @@ where
                 }
             };
             *budget -= 1;
-            match this.slots.start(this.service.call(request)) {
+            let call = this.service.call(request);
+            match this.slots.start(call, |output| this.queue.push(output)) {
                 Started::Ready(output) if straight && this.queue.is_next() => return Some(output),
                 Started::Ready(output) => this.queue.push(output),
                 Started::InFlight(slot) => this.queue.started(slot),
@@ -256,18 +258,16 @@ where
         while budget > 0 {
             let Some(slot) = this.slots.next_woken() else { break };
             budget -= 1;
-            if let Poll::Ready(output) = this.slots.poll(slot) {
-                this.queue.finished(slot, output);
-            }
+            this.slots.poll(slot, |output| this.queue.finished(slot, output));
         }
         // The place of what goes out is taken again before it goes, so that the calls are `limit` while
-        // the consumer works.
-        let mut output = if deliver { this.queue.pop() } else { None };
-        let straight = self.as_mut().fill(cx, &mut budget, deliver && output.is_none());
-        output = output.or(straight);
+        // the consumer works. It is still in the queue: what fills may panic.
+        let goes = deliver && this.queue.has_next();
+        let limit = this.limit.saturating_add(usize::from(goes));
+        let straight = self.as_mut().fill(cx, &mut budget, limit, deliver && !goes);
         let this = self.project();
         if deliver {
-            output = output.or_else(|| this.queue.pop());
+            let output = straight.or_else(|| this.queue.pop());
             if output.is_some() {
                 return Poll::Ready(output);
             }

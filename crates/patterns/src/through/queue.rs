@@ -44,6 +44,8 @@ pub enum Entry<T> {
 pub trait Queue<T>: Default + fmt::Debug {
     /// Whether a response that comes now is the next to be delivered.
     fn is_next(&self) -> bool;
+    /// Whether the next response is there.
+    fn has_next(&self) -> bool;
     /// A call was started and is pending.
     fn started(&mut self, slot: usize);
     /// The call of a slot has finished.
@@ -84,6 +86,11 @@ impl<T> Queue<T> for OrderedQueue<T> {
     #[inline]
     fn is_next(&self) -> bool {
         self.entries.is_empty()
+    }
+
+    #[inline]
+    fn has_next(&self) -> bool {
+        matches!(self.entries.front(), Some(Entry::Finished(_)))
     }
 
     fn started(&mut self, slot: usize) {
@@ -148,6 +155,11 @@ impl<T> Queue<T> for UnorderedQueue<T> {
     #[inline]
     fn is_next(&self) -> bool {
         self.finished.is_empty()
+    }
+
+    #[inline]
+    fn has_next(&self) -> bool {
+        !self.finished.is_empty()
     }
 
     fn started(&mut self, _slot: usize) {}

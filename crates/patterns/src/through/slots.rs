@@ -2,21 +2,26 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use crate::wake_set::WakeSet;
 
 /// Places for futures, made as they are needed.
 pub(super) struct Slots<F> {
-    /// Each in a box of its own, which stays where it is; the future in it comes and goes by
-    /// `Pin::set`.
-    futures: Vec<Pin<Box<Option<F>>>>,
+    places: Vec<Place<F>>,
     /// Those that are empty.
     free: Vec<usize>,
     wakes: WakeSet,
     /// Where the next round begins, so that none of those that wake themselves keeps the others
     /// waiting.
     cursor: usize,
+}
+
+struct Place<F> {
+    /// In a box of its own, which stays where it is; the future in it comes and goes by `Pin::set`.
+    future: Pin<Box<Option<F>>>,
+    /// Made with the first future, and kept for those after it.
+    waker: Option<Waker>,
 }
 
 /// What became of a future that was started.
@@ -27,30 +32,62 @@ pub(super) enum Started<T> {
     InFlight(usize),
 }
 
+/// An output whose future is being dropped. That is the user's drop, and may panic: the output is saved
+/// then, and comes later.
+struct Saved<T, S: FnMut(T)> {
+    output: Option<T>,
+    save: S,
+}
+
+impl<T, S: FnMut(T)> Saved<T, S> {
+    #[inline]
+    fn new(output: T, save: S) -> Self {
+        Saved { output: Some(output), save }
+    }
+
+    #[inline]
+    fn take(mut self) -> T {
+        self.output.take().expect("taken once")
+    }
+}
+
+impl<T, S: FnMut(T)> Drop for Saved<T, S> {
+    #[inline]
+    fn drop(&mut self) {
+        if let Some(output) = self.output.take() {
+            (self.save)(output);
+        }
+    }
+}
+
 impl<F: Future> Slots<F> {
     pub(super) fn new() -> Self {
-        Slots { futures: Vec::new(), free: Vec::new(), wakes: WakeSet::new(0), cursor: 0 }
+        Slots { places: Vec::new(), free: Vec::new(), wakes: WakeSet::new(0), cursor: 0 }
     }
 
     pub(super) fn in_flight(&self) -> usize {
-        self.futures.len() - self.free.len()
+        self.places.len() - self.free.len()
     }
 
-    /// Polls a future for the first time, and keeps it if it is pending.
+    /// Polls a future for the first time, and keeps it if it is pending. `save` gets the output of one
+    /// that is ready and panics when it is dropped.
     #[inline]
-    pub(super) fn start(&mut self, future: F) -> Started<F::Output> {
+    pub(super) fn start(&mut self, future: F, save: impl FnMut(F::Output)) -> Started<F::Output> {
         let slot = match self.free.last() {
             Some(&slot) => slot,
             None => self.grow(),
         };
-        let mut place = self.futures[slot].as_mut();
+        let Place { future: place, waker } = &mut self.places[slot];
+        let mut place = place.as_mut();
         place.set(Some(future));
-        let mut cx = Context::from_waker(self.wakes.waker(slot));
+        let waker = waker.get_or_insert_with(|| self.wakes.make_waker(slot));
+        let mut cx = Context::from_waker(waker);
         let future = place.as_mut().as_pin_mut().expect("just set");
         match future.poll(&mut cx) {
             Poll::Ready(output) => {
+                let output = Saved::new(output, save);
                 place.set(None);
-                Started::Ready(output)
+                Started::Ready(output.take())
             }
             Poll::Pending => {
                 self.free.pop();
@@ -62,11 +99,12 @@ impl<F: Future> Slots<F> {
     /// One more place.
     #[cold]
     fn grow(&mut self) -> usize {
-        let slot = self.futures.len();
+        let slot = self.places.len();
         if slot == self.wakes.capacity() {
             self.wakes.grow((slot * 2).max(16));
+            self.places.iter_mut().for_each(|place| place.waker = None);
         }
-        self.futures.push(Box::pin(None));
+        self.places.push(Place { future: Box::pin(None), waker: None });
         self.free.push(slot);
         slot
     }
@@ -92,22 +130,24 @@ impl<F: Future> Slots<F> {
         Some(slot)
     }
 
-    /// Polls the future of a slot, which is free when that is ready. A stale waker may have named an
-    /// empty slot.
+    /// Polls the future of a slot, which is free when that is ready: `done` gets the output. A stale
+    /// waker may have named an empty slot.
     #[inline]
-    pub(super) fn poll(&mut self, slot: usize) -> Poll<F::Output> {
-        let Some(place) = self.futures.get_mut(slot) else { return Poll::Pending };
+    pub(super) fn poll(&mut self, slot: usize, mut done: impl FnMut(F::Output)) {
+        let Some(Place { future: place, waker }) = self.places.get_mut(slot) else { return };
         let mut place = place.as_mut();
-        let Some(future) = place.as_mut().as_pin_mut() else { return Poll::Pending };
-        let mut cx = Context::from_waker(self.wakes.waker(slot));
-        let Poll::Ready(output) = future.poll(&mut cx) else { return Poll::Pending };
-        place.set(None);
+        let Some(future) = place.as_mut().as_pin_mut() else { return };
+        let waker = waker.get_or_insert_with(|| self.wakes.make_waker(slot));
+        let mut cx = Context::from_waker(waker);
+        let Poll::Ready(output) = future.poll(&mut cx) else { return };
+        // All of it before the drop: that is the user's, and may panic.
         self.free.push(slot);
-        Poll::Ready(output)
+        done(output);
+        place.set(None);
     }
 
     /// The boxes, by their slots.
     pub(super) fn into_futures(self) -> Vec<Pin<Box<Option<F>>>> {
-        self.futures
+        self.places.into_iter().map(|place| place.future).collect()
     }
 }

@@ -216,9 +216,10 @@ impl<F: Future> Future for SpawnTask<F, F::Output> {
             return Poll::Ready(());
         };
         let Poll::Ready(answer) = call.poll(cx) else { return Poll::Pending };
+        // Before the drop of the call. If that panics, the answer comes when the task is dropped.
+        this.answer.link.state().answer = Some(answer);
         this.call.set(None);
         let mut state = this.answer.link.state();
-        state.answer = Some(answer);
         state.ended = true;
         let future = state.future.take();
         drop(state);

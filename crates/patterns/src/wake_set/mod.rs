@@ -12,7 +12,8 @@ mod bits;
 use crate::sync::{AtomicU64, AtomicWaker, Ordering};
 pub(crate) use bits::Bits;
 
-/// The bits and wakers of a set of children, which are numbered from 0.
+/// The bits of a set of children, which are numbered from 0. Their wakers are kept by the parent, with
+/// the children themselves: what is used together is side by side.
 ///
 /// What is woken from anywhere is collected into [`ready`](Self::ready), where the parent takes it in
 /// the order that suits it. A child that is to be polled again without a wake simply stays there.
@@ -23,27 +24,22 @@ pub(crate) struct WakeSet {
     /// The children to poll.
     pub(crate) ready: Bits,
     shared: Arc<Shared>,
-    /// Made when they are first asked for.
-    wakers: Vec<Option<Waker>>,
+    capacity: usize,
 }
 
 impl WakeSet {
     /// For `children` children, none of which is ready.
-    pub(crate) fn new(children: usize) -> Self {
-        WakeSet {
-            ready: Bits::new(children),
-            shared: Arc::new(Shared::new(children)),
-            wakers: vec![None; children],
-        }
+    pub(crate) fn new(capacity: usize) -> Self {
+        WakeSet { ready: Bits::new(capacity), shared: Arc::new(Shared::new(capacity)), capacity }
     }
 
     /// How many children it has room for.
     pub(crate) fn capacity(&self) -> usize {
-        self.wakers.len()
+        self.capacity
     }
 
-    /// Makes room for more children. Those that there are get other wakers, so all of them become
-    /// ready: to be polled again, and to leave the new ones.
+    /// Makes room for more children. Those that there are need other wakers: the parent forgets the old
+    /// ones. All of them become ready, to be polled again, and to leave the new ones.
     pub(crate) fn grow(&mut self, children: usize) {
         debug_assert!(children >= self.capacity());
         let old = self.capacity();
@@ -65,17 +61,12 @@ impl WakeSet {
         self.collect();
     }
 
-    /// The waker of a child; always the same one, so that `will_wake` holds from poll to poll.
-    #[inline]
-    pub(crate) fn waker(&mut self, child: usize) -> &Waker {
-        let WakeSet { shared, wakers, .. } = self;
-        wakers[child].get_or_insert_with(|| make_waker(shared, child))
+    /// A waker for a child. To be made once and kept, so that `will_wake` holds from poll to poll.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn make_waker(&self, child: usize) -> Waker {
+        Waker::from(Arc::new(Child { shared: Arc::clone(&self.shared), child }))
     }
-}
-
-#[cold]
-fn make_waker(shared: &Arc<Shared>, child: usize) -> Waker {
-    Waker::from(Arc::new(Child { shared: Arc::clone(shared), child }))
 }
 
 /// A child's waker.

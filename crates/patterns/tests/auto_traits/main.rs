@@ -21,7 +21,7 @@ use tower::util::{BoxCloneService, BoxCloneSyncService};
 use ziggurat_patterns::rate_limit::Quota;
 use ziggurat_patterns::retry::Backoff;
 use ziggurat_patterns::time::{DefaultTimer, ErasedTimer, Sleep, Timer};
-use ziggurat_patterns::{Service, service, shutdown};
+use ziggurat_patterns::{Service, service, shutdown, sink, stream};
 
 type Outcome = Result<(), ()>;
 
@@ -142,18 +142,48 @@ impl<M: Send> Sleep for Tick<M> {
 fn stacks() {
     let timer = ErasedTimer::new(DefaultTimer);
     let quota = Quota::per_second(9.try_into().expect("not zero"));
+    let one = std::num::NonZeroUsize::MIN;
     let stack = || {
         ServiceBuilder::new()
             .layer(service::InstrumentLayer::new("stack"))
             .layer(service::ShutdownLayer::new(shutdown::Shutdown::new().signal()))
             .layer(service::LoadShedLayer::new())
-            .layer(service::BulkheadLayer::new(1, 1))
+            .layer(service::BulkheadLayer::new(one, 1))
             .layer(service::RateLimitLayer::new(quota).with_timer(timer.clone()))
-            .layer(service::ConcurrencyLimitLayer::new(1))
+            .layer(service::ConcurrencyLimitLayer::new(one))
             .layer(service::RetryLayer::new(Backoff::none()))
             .layer(service::TimeoutLayer::new(std::time::Duration::MAX))
             .service(Serves::<NotSync>(PhantomData))
     };
     let _ = BoxCloneService::<(), _, _>::new(stack());
     let _ = BoxCloneSyncService::<(), _, _>::new(stack());
+}
+
+/// Layers can be printed whatever closures they hold.
+#[test]
+fn closures_do_not_hide_a_layer() {
+    fn printed(layer: &dyn std::fmt::Debug) {
+        assert!(!format!("{layer:?}").is_empty());
+    }
+    let one = std::num::NonZeroUsize::MIN;
+    let quota = Quota::per_second(9.try_into().expect("not zero"));
+    let weigh = |n: &u32| *n;
+    printed(&stream::RateLimitLayer::new(quota).weighted(weigh));
+    printed(&service::RateLimitLayer::new(quota).weighted(weigh));
+    printed(&service::RateLimitLayer::new(quota).by_key::<_, u32>(weigh));
+    printed(&sink::RateLimitLayer::new(quota).weighted(weigh));
+    printed(&service::KeyedBulkheadLayer::new(weigh, one, 1));
+    printed(&service::RetryLayer::new(Backoff::none()).when(|_: &u32| true));
+    printed(&service::HedgeLayer::new(std::time::Duration::MAX).requests(|n: &u32| Some(*n)));
+    printed(&service::InstrumentLayer::new("one").bytes(|_: &u32| 1));
+    printed(&service::DeadlineLayer::new(|_: &u32| None::<Instant>));
+    printed(&stream::BatchLayer::weight(1, |_: &u32| 1));
+    printed(&sink::BatchLayer::<u32>::count(one).with_weight(1, |_: &u32| 1));
+    printed(&stream::TryBatchLayer::new(stream::BatchLayer::weight(1, |_: &u32| 1)));
+    printed(
+        &stream::DedupeLayer::<ziggurat_patterns::dedupe::Recent<u32>>::recent(one).by_key(weigh),
+    );
+    printed(&stream::GroupByLayer::new(weigh, one, one));
+    let batches = stream::BatchLayer::weight(1, |_: &u32| 1);
+    printed(&service::ResponseStreamLayer::new(batches));
 }

@@ -14,6 +14,11 @@ with! { AS_X:
     service::Bulkhead<X>,
     service::BulkheadFuture<X, ()>,
     service::BulkheadFuture<Serves<X>, ()>,
+    service::KeyedBulkhead<X, (), ()>,
+    service::KeyedBulkhead<All, X, ()>,
+    service::KeyedBulkheadFuture<X, (), ()>,
+    service::KeyedBulkheadFuture<Serves<X>, (), ()>,
+    service::KeyedBulkheadLayer<X, ()>,
     service::ConcurrencyLimit<X>,
     service::ConcurrencyLimitFuture<X>,
     service::Hedge<X>,
@@ -42,6 +47,10 @@ with! { AS_X:
     service::RetryFuture<Serves<X>, (), retry::Backoff, time::DefaultTimer, ()>,
     service::RetryLayer<X>,
     service::RetryLayer<(), X>,
+    service::Fallback<X, ()>,
+    service::Fallback<All, X>,
+    service::FallbackFuture<X, ()>,
+    service::FallbackFuture<Serves<X>, ()>,
     service::FirstOk<X, ()>,
     service::FirstOk<All, X>,
     service::Steer<X, ()>,
@@ -81,10 +90,12 @@ with! { OWNED:
     service::Worker<X, ()>,
     service::CircuitBreakerFuture<All, X>,
     service::BulkheadFuture<All, X>,
+    service::KeyedBulkheadFuture<All, X, ()>,
     service::HedgeFuture<All, time::DefaultTimer, X>,
     service::RateLimitFuture<All, X>,
     service::RetryFuture<All, X, retry::Backoff, time::DefaultTimer, ()>,
     service::RetryFuture<All, (), retry::Backoff, time::DefaultTimer, X>,
+    service::FallbackFuture<All, X>,
     service::FirstOkFuture<X, ()>,
     service::FirstOkFuture<All, X>,
     service::ResponseStreamFuture<All, X>,
@@ -97,6 +108,8 @@ with! { OWNED:
 }
 
 with! { LOCKED:
+    service::KeyedBulkhead<All, (), X>,
+    service::KeyedBulkheadLayer<(), X>,
     service::Buffer<(), X, ()>,
     service::Buffer<X, All, ()>,
     service::BufferFuture<X, All, ()>,
@@ -139,9 +152,9 @@ plain! {
 
 timed! { SLEEP:
     service::BulkheadFuture<All, (), T>,
+    service::KeyedBulkheadFuture<All, (), (), T>,
     service::HedgeFuture<All, T, ()>,
     service::RateLimitFuture<All, (), T>,
-    service::RetryFuture<All, (), retry::Backoff, T, ()>,
     service::TimeoutFuture<All, T>,
     sink::RateLimit<All, T>,
     sink::TryRateLimit<All, (), (), T>,
@@ -149,6 +162,7 @@ timed! { SLEEP:
 }
 
 timed! { BOXED:
+    service::RetryFuture<All, (), retry::Backoff, T, ()>,
     service::RateLimit<All, T>,
 }
 
@@ -156,6 +170,7 @@ timed! { ANY:
     service::CircuitBreakerFuture<All, (), T>,
     service::CircuitBreaker<All, (), T>,
     service::Bulkhead<All, T>,
+    service::KeyedBulkhead<All, (), (), T>,
     service::Hedge<All, (), T>,
     service::Deadline<All, (), T>,
     service::InstrumentFuture<All, T>,
@@ -175,6 +190,7 @@ fn boxes() {
     stacked! {
         service::CircuitBreaker<X>,
         service::Bulkhead<X>,
+        service::KeyedBulkhead<X, fn(&()), ()>,
         service::ConcurrencyLimit<X>,
         service::Hedge<X>,
         service::Instrument<X>,
@@ -183,6 +199,7 @@ fn boxes() {
         service::TryRateLimit<X, rate_limit::service::ByKey<fn(&()), ()>>,
         service::Retry<X>,
         service::Steer<X, fn(&(), &[X]) -> usize>,
+        service::Fallback<X, ()>,
         service::FirstOk<X, ()>,
         service::Shutdown<X>,
         service::Deadline<X, fn(&()) -> Option<std::time::Instant>>,

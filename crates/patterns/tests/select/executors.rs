@@ -6,7 +6,7 @@ use std::thread;
 use futures::channel::mpsc;
 use futures::{SinkExt, StreamExt};
 use ziggurat_patterns::select::{Priority, Random, Weighted};
-use ziggurat_patterns::stream::{MergeMap, MergeTuple, merge, race, zip};
+use ziggurat_patterns::stream::{MergeMap, MergeTuple, RaceTuple, merge, race, zip};
 
 const THREADS: u64 = 4;
 const STREAMS: u64 = 40;
@@ -85,6 +85,12 @@ async fn everything() {
     let thread = thread::spawn(move || (0..ITEMS).for_each(|n| sender.unbounded_send(n).unwrap()));
     let items: Vec<_> = race([mpsc::unbounded().1, receiver]).collect().await;
     assert_eq!(items, (0..ITEMS).collect::<Vec<_>>());
+    thread.join().expect("no panic");
+
+    let (sender, receiver) = mpsc::unbounded();
+    let thread = thread::spawn(move || (0..ITEMS).for_each(|n| sender.unbounded_send(n).unwrap()));
+    let raced = (futures::stream::empty(), mpsc::channel(1).1, receiver).race();
+    assert_eq!(raced.collect::<Vec<_>>().await, (0..ITEMS).collect::<Vec<_>>());
     thread.join().expect("no panic");
 }
 

@@ -6,9 +6,9 @@ use futures::future::Either;
 use futures::stream::{self, StreamExt};
 use ziggurat_patterns::StreamLayerExt;
 use ziggurat_patterns::select::{Biased, FirstOk, Policy, Priority, Random, RoundRobin, Weighted};
-use ziggurat_patterns::service::Steer;
+use ziggurat_patterns::service::{Fallback, Steer};
 use ziggurat_patterns::stream::{
-    CombineTuple, Merge, MergeMap, MergeTuple, ZipTuple, merge, race, zip,
+    CombineTuple, Merge, MergeMap, MergeTuple, RaceTuple, ZipTuple, merge, race, zip,
 };
 use ziggurat_patterns::testing::Token;
 use ziggurat_patterns::testing::laws::{self, Source};
@@ -86,6 +86,16 @@ fn races() {
 }
 
 #[test]
+fn races_of_tuples() {
+    laws::stream("race of 2", |source, _| (source, stream::empty()).race()).check();
+    laws::stream("race of 3, keeping losers", |source, _| {
+        let slow_end = stream::once(yields()).filter_map(async |()| None);
+        (slow_end, source, stream::empty()).race().keep_losers()
+    })
+    .check();
+}
+
+#[test]
 fn zips() {
     laws::stream("zip, source first", |source, _| zip(source, stream::repeat(())))
         .conserves(|zip| {
@@ -138,6 +148,10 @@ fn switches() {
 fn services() {
     laws::service("steer", |inner, _| Steer::new([inner], |_: &Token, _: &[_]| 0))
         .faults(|error| error.clone().into_inner())
+        .clones()
+        .check();
+    laws::service("fallback", |inner, _| Fallback::new([inner]).unwrap())
+        .faults(|error| error.errors.first().copied())
         .clones()
         .check();
     laws::service("first ok", |inner, _| FirstOk::new([inner]).unwrap())

@@ -1,8 +1,10 @@
 //! What `Merge` does with its streams: adds, removes, wakes, and leaves alone.
 
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::Poll;
+use std::task::{Context, Poll};
 
 use futures::channel::mpsc;
 use futures::executor::block_on;
@@ -10,7 +12,7 @@ use futures::stream::{self, FusedStream, Stream, StreamExt};
 use ziggurat_patterns::StreamLayerExt;
 use ziggurat_patterns::select::{Class, Priority, RoundRobin, Weight, Weighted};
 use ziggurat_patterns::stream::{Merge, merge};
-use ziggurat_patterns::testing::{Ledger, Script, Token};
+use ziggurat_patterns::testing::{Ledger, Script, Token, WakeProbe};
 use ziggurat_patterns::time::TestClock;
 
 use crate::support::{Counted, Monster, Restless, spawn};
@@ -207,6 +209,33 @@ fn streams_that_wake_themselves_share_the_executor() {
         assert_eq!(merged.poll(), Poll::Ready(Some(1)));
     }
     assert!(polls.load(Ordering::Relaxed) <= 101);
+}
+
+/// However many it is asked for, other tasks get their turn; and nothing waits for the rest.
+#[test]
+fn next_many_yields() {
+    let mut merged = merge([stream::repeat(1).left_stream(), stream::pending().right_stream()]);
+    let (mut buffer, wakes) = (vec![], WakeProbe::new());
+    let waker = wakes.waker();
+    let mut cx = Context::from_waker(&waker);
+    let mut next = merged.next_many(&mut buffer, 1000);
+    for polls in 1..8 {
+        assert!(Pin::new(&mut next).poll(&mut cx).is_pending());
+        assert_eq!(wakes.count(), polls);
+    }
+    assert_eq!(Pin::new(&mut next).poll(&mut cx), Poll::Ready(1000));
+    assert_eq!(buffer.len(), 1000);
+    // What was received is there when the future is dropped half-way.
+    assert!(Pin::new(&mut merged.next_many(&mut buffer, 1000)).poll(&mut cx).is_pending());
+    assert_eq!(buffer.len(), 1128);
+    buffer.clear();
+    assert_eq!(merged.poll_next_many(&mut cx, &mut buffer, usize::MAX), Poll::Ready(128));
+
+    let mut merged = merge([stream::iter(0..128).chain(stream::pending())]);
+    buffer.clear();
+    let mut next = merged.next_many(&mut buffer, 200);
+    assert!(Pin::new(&mut next).poll(&mut cx).is_pending());
+    assert_eq!(Pin::new(&mut next).poll(&mut cx), Poll::Ready(128));
 }
 
 #[test]

@@ -1,13 +1,14 @@
 //! Services that choose among services.
 
 use std::error::Error;
+use std::future::Future;
 use std::task::Poll;
 use std::time::Duration;
 
 use futures::executor::block_on;
 use tower::{Service, ServiceExt};
 use ziggurat_patterns::select::{FirstOk, FirstOkError, NoServices, SteerError};
-use ziggurat_patterns::service::Steer;
+use ziggurat_patterns::service::{Fallback, Steer};
 use ziggurat_patterns::testing::{Fault, MockService, Reply, WakeProbe};
 use ziggurat_patterns::time::TestClock;
 
@@ -193,4 +194,68 @@ fn dropping_the_call_drops_all_calls() {
 fn nobody_answers_if_there_are_no_services() {
     assert_eq!(FirstOk::<Mock, Fault>::new([]).err(), Some(NoServices));
     assert_eq!(NoServices.to_string(), "there are no services");
+}
+
+// One after the other.
+
+#[test]
+fn a_fallback_asks_the_next_when_one_fails() {
+    let clock = TestClock::new();
+    let services = [(1, Err(Fault(1))), (2, Ok(2)), (0, Ok(3))];
+    let services = services.map(|(seconds, answer)| after(&clock, seconds, answer));
+    let probes = services.each_ref().map(Mock::probe);
+    let mut service = Fallback::new(services).unwrap();
+    clock.block_on(service.ready()).unwrap();
+    // Only the first has been asked whether it is ready.
+    assert_eq!(probes.each_ref().map(|probe| probe.poll_readies()), [1, 0, 0]);
+    let mut call = Box::pin(service.call(9));
+    assert_eq!(clock.block_on(&mut call), Ok(2));
+    assert_eq!(clock.elapsed(), 3 * SECOND);
+    assert_eq!(probes.each_ref().map(|probe| probe.calls()), [1, 1, 0]);
+    assert_eq!(probes.each_ref().map(|probe| probe.poll_readies()), [1, 1, 0]);
+    drop(call);
+}
+
+#[test]
+fn a_fallback_counts_readiness_and_waits_for_it() {
+    let clock = TestClock::new();
+    let dead = answers(&clock, 1).ready_error(Fault(1));
+    let fails = MockService::new(&clock, |_| Reply::err(Fault(2)));
+    let slow = answers(&clock, 3).not_ready(3);
+    let mut service = Fallback::new([dead.clone(), fails.clone(), dead.clone(), slow]).unwrap();
+    for _ in 0..3 {
+        assert_eq!(call(&mut service, 1), Ok(3));
+    }
+    assert_eq!((dead.probe().calls(), fails.probe().calls()), (0, 3));
+    let none = Fallback::new([dead.clone(), fails, dead.clone()]).unwrap();
+    assert_eq!(block_on(none.oneshot(1)).unwrap_err().errors, [Fault(1), Fault(2), Fault(1)]);
+    // Where not even the first call can be made, that is an error of `poll_ready`.
+    let mut none = Fallback::new([dead.clone(), dead]).unwrap();
+    let error = block_on(none.ready()).err().unwrap();
+    assert_eq!(error.errors, [Fault(1), Fault(1)]);
+    assert_eq!(none.services().len(), 2);
+    assert_eq!(Fallback::<Mock, Fault>::new([]).err(), Some(NoServices));
+}
+
+#[test]
+fn dropping_a_fallbacks_call_asks_nobody_else() {
+    let clock = TestClock::new();
+    let services = [after(&clock, 1, Err(Fault(1))), answers(&clock, 2).capacity(1)];
+    let probes = services.each_ref().map(Mock::probe);
+    let mut service = Fallback::new(services.clone()).unwrap();
+    let mut held = services[1].clone();
+    block_on(held.ready()).unwrap();
+    clock.block_on(service.ready()).unwrap();
+    let mut call = Box::pin(service.call(1));
+    let wakes = WakeProbe::new();
+    let waker = wakes.waker();
+    let mut cx = std::task::Context::from_waker(&waker);
+    assert!(call.as_mut().poll(&mut cx).is_pending());
+    clock.advance(SECOND);
+    assert!(call.as_mut().poll(&mut cx).is_pending()); // waits for the second to be ready
+    assert_eq!(probes[0].completed(), 1);
+    drop(call);
+    drop(held);
+    assert_eq!((probes[1].calls(), probes[1].in_flight()), (0, 0));
+    assert_eq!(clock.block_on(service.clone().oneshot(7)), Ok(2));
 }

@@ -9,7 +9,7 @@ use futures::channel::mpsc;
 use futures::executor::block_on;
 use futures::stream::{self, FusedStream, Stream, StreamExt};
 use ziggurat_patterns::StreamLayerExt;
-use ziggurat_patterns::stream::{CombineTuple, MergeTuple, ZipTuple, race, zip};
+use ziggurat_patterns::stream::{CombineTuple, MergeTuple, RaceTuple, ZipTuple, race, zip};
 use ziggurat_patterns::testing::{Script, ready};
 use ziggurat_patterns::time::TestClock;
 
@@ -231,4 +231,53 @@ fn switch_is_fair_to_items() {
     let mut switched = spawn(stream::repeat_with(stream::pending::<()>).switch());
     assert!(switched.poll().is_pending());
     assert!(switched.is_woken());
+}
+
+#[test]
+fn a_tuple_races_streams_of_any_types() {
+    let clock = TestClock::new();
+    let (slow, slow_probe) = Script::new(&clock).at(Duration::from_secs(2)).item(1).build();
+    let (quick, quick_probe) =
+        Script::new(&clock).at(Duration::from_secs(1)).item(2).item(3).build();
+    let unfolded = Box::pin(stream::unfold((), async |()| std::future::pending().await));
+    let mut race = spawn((slow, unfolded, stream::empty(), quick).race());
+    assert_eq!((race.stream.size_hint(), race.stream.winner()), ((0, None), None));
+    assert!(race.poll().is_pending());
+    clock.advance(Duration::from_secs(1));
+    assert!(race.is_woken());
+    assert_eq!((race.poll(), race.stream.winner()), (Poll::Ready(Some(2)), Some(3)));
+    assert!(slow_probe.dropped() && !quick_probe.dropped());
+    assert_eq!(clock.armed(), 0);
+    assert_eq!(race.stream.size_hint(), (1, Some(1)));
+    assert_eq!(race.poll(), Poll::Ready(Some(3)));
+    assert!(!race.is_terminated());
+    assert_eq!(race.poll(), Poll::Ready(None));
+    assert!(race.is_terminated() && quick_probe.dropped());
+    assert_eq!((race.poll(), race.stream.size_hint()), (Poll::Ready(None), (0, Some(0))));
+}
+
+#[test]
+fn the_first_in_order_wins_and_losers_may_be_kept() {
+    let (first, _) = ready(0..2);
+    let (second, second_probe) = ready(5..8);
+    let mut race = spawn((stream::empty(), first, second).race().keep_losers());
+    let items: Vec<_> = std::iter::from_fn(|| match race.poll() {
+        Poll::Ready(item) => item,
+        Poll::Pending => None,
+    })
+    .collect();
+    assert_eq!(items, [0, 1]);
+    assert!(race.is_terminated());
+    assert_eq!((race.stream.size_hint(), second_probe.items()), ((0, Some(0)), 0));
+    let (none, winner, loser) = race.stream.into_parts();
+    assert!(none.is_none() && winner.is_none());
+    assert_eq!(block_on(loser.unwrap().collect::<Vec<_>>()), [5, 6, 7]);
+}
+
+#[test]
+fn a_tuple_race_of_nothing_ends() {
+    let mut race = spawn((stream::empty::<u32>(), stream::iter([])).race());
+    assert_eq!(race.stream.size_hint(), (0, Some(0)));
+    assert_eq!(race.poll(), Poll::Ready(None));
+    assert!(race.is_terminated() && race.stream.winner().is_none());
 }

@@ -223,3 +223,62 @@ fn gets_ready_at_construction() {
     })
     .check();
 }
+
+/// Refuses every third item.
+struct Refuses<const LIES: bool>(Drain);
+
+#[derive(Debug, PartialEq)]
+enum Refusal {
+    Refused,
+    Inner(Fault),
+}
+
+impl<const LIES: bool> Sink<Token> for Refuses<LIES> {
+    type Error = Refusal;
+
+    fn poll_ready(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Refusal>> {
+        self.0.poll_ready_unpin(cx).map_err(Refusal::Inner)
+    }
+
+    fn start_send(mut self: Pin<&mut Self>, token: Token) -> Result<(), Refusal> {
+        if token.id() % 3 > 0 {
+            return self.0.start_send_unpin(token).map_err(Refusal::Inner);
+        }
+        if LIES {
+            self.0.start_send_unpin(token).map_err(Refusal::Inner)?;
+        }
+        Err(Refusal::Refused)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Refusal>> {
+        self.0.poll_flush_unpin(cx).map_err(Refusal::Inner)
+    }
+
+    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Refusal>> {
+        self.0.poll_close_unpin(cx).map_err(Refusal::Inner)
+    }
+}
+
+fn inner(refusal: &Refusal) -> Option<Fault> {
+    match refusal {
+        Refusal::Refused => None,
+        Refusal::Inner(fault) => Some(*fault),
+    }
+}
+
+#[test]
+fn may_refuse_if_it_says_so() {
+    laws::sink("strict", |sink, _| Refuses::<false>(sink)).faults(inner).refuses().check();
+}
+
+#[test]
+#[should_panic(expected = "there was an error")]
+fn refuses_without_saying_so() {
+    laws::sink("strict", |sink, _| Refuses::<false>(sink)).faults(inner).check();
+}
+
+#[test]
+#[should_panic(expected = "of 0..12 but [0, 3, 6, 9] there arrived [0, 1, 2, 3")]
+fn delivers_what_it_refuses() {
+    laws::sink("liar", |sink, _| Refuses::<true>(sink)).faults(inner).refuses().check();
+}

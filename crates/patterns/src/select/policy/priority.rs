@@ -85,6 +85,10 @@ impl Classes {
         let class = self.class_of.get_mut(child).and_then(Option::take);
         if let Some(Ok(at)) = class.map(|class| self.find(class)) {
             self.classes[at].members.remove(child);
+            // Shares may change for ever: there are no more classes than places.
+            if self.classes[at].members.is_empty() {
+                self.classes.remove(at);
+            }
         }
     }
 }
@@ -129,6 +133,23 @@ impl State<Class> for Classes {
             } else if class.waits {
                 class.passed = class.passed.saturating_add(1);
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroU32;
+
+    use super::super::{Policy, State};
+    use super::{Class, Priority};
+
+    #[test]
+    fn a_class_that_nobody_has_is_forgotten() {
+        let mut state = Priority::new(NonZeroU32::MIN).into_state();
+        for n in 0..1000 {
+            state.admit(n % 3, Class(n as u8));
+            assert!(state.classes.len() <= 3);
         }
     }
 }

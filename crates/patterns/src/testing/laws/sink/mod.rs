@@ -36,7 +36,8 @@ where
     S: Sink<Token>,
 {
     let inner = PhantomData;
-    SinkLaws { name: name.to_owned(), make, lossy: false, fault: None, held: None, inner }
+    let (lossy, refuses) = (false, false);
+    SinkLaws { name: name.to_owned(), make, lossy, refuses, fault: None, held: None, inner }
 }
 
 /// The laws for a sink layer, and what is known about the layer. Made by [`sink`] and [`sink_of`].
@@ -49,6 +50,7 @@ where
 /// * Errors of the inner sink come through.
 /// * A drop at any time leaves neither items nor timers behind.
 /// * With [`conserves`](Self::conserves), no accepted item is lost.
+/// * What is refused does not arrive ([`refuses`](Self::refuses)), and everything else does.
 ///
 /// ```
 /// use futures::SinkExt;
@@ -61,6 +63,7 @@ pub struct SinkLaws<I, S: Sink<Token>, F> {
     name: String,
     make: F,
     lossy: bool,
+    refuses: bool,
     fault: Option<FindFault<S::Error>>,
     held: Option<Held<S>>,
     inner: PhantomData<fn(I)>,
@@ -73,6 +76,14 @@ impl<I, S: Sink<Token>, F> SinkLaws<I, S, F> {
     /// The layer drops items by its policy. Those that arrive are still checked for order and doubles.
     pub fn lossy(mut self) -> Self {
         self.lossy = true;
+        self
+    }
+
+    /// The layer may refuse items with an error of its own, as one that sheds load does: an error of
+    /// `poll_ready` or `start_send` in which [`faults`](Self::faults) finds none of the inner sink's. The
+    /// producer goes on with the next item then.
+    pub fn refuses(mut self) -> Self {
+        self.refuses = true;
         self
     }
 

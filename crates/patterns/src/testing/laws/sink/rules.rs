@@ -43,9 +43,13 @@ const SCENES: &[Scene] = &[
     Scene { name: "slow and blocked", delay: SECOND, flush_delay: SECOND, blocked: true },
 ];
 
+/// Whether an error is no fault of the inner sink, but the layer's own to refuse an item.
+type IsRefusal<'a, E> = Box<dyn Fn(&E) -> bool + 'a>;
+
 struct Case<'a, I, S: Sink<Token>, F> {
     laws: &'a SinkLaws<I, S, F>,
     scene: &'a Scene,
+    refuses: IsRefusal<'a, S::Error>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -55,18 +59,21 @@ enum End {
 }
 
 /// A producer: sends its items, each when the sink is ready, then flushes or closes.
-struct Producer<I, S: Sink<Token>> {
+struct Producer<'a, I, S: Sink<Token>> {
     sink: Pin<Box<S>>,
     inner: SinkProbe<I>,
     ledger: Ledger,
     end: End,
-    accepted: u64,
-    /// When so many items are accepted, the inner sink fails once.
+    /// How many items were sent, refused ones among them.
+    sent: u64,
+    refused: Vec<u64>,
+    refuses: &'a dyn Fn(&S::Error) -> bool,
+    /// When so many items are sent, the inner sink fails once.
     fail_at: Option<u64>,
     error: Option<S::Error>,
 }
 
-impl<I, S: Sink<Token>> Producer<I, S> {
+impl<I, S: Sink<Token>> Producer<'_, I, S> {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if let Err(error) = ready!(self.try_poll(cx)) {
             self.error = Some(error);
@@ -74,17 +81,26 @@ impl<I, S: Sink<Token>> Producer<I, S> {
         Poll::Ready(())
     }
 
+    /// The items that were sent and not refused.
+    fn accepted(&self) -> impl Iterator<Item = u64> {
+        (0..self.sent).filter(|id| !self.refused.contains(id))
+    }
+
     fn try_poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         loop {
-            if self.fail_at.take_if(|at| *at == self.accepted).is_some() {
+            if self.fail_at.take_if(|at| *at == self.sent).is_some() {
                 self.inner.fail_next(FAILURE);
             }
-            if self.accepted == ITEMS {
+            if self.sent == ITEMS {
                 break;
             }
-            ready!(self.sink.as_mut().poll_ready(cx))?;
-            self.sink.as_mut().start_send(self.ledger.token(self.accepted))?;
-            self.accepted += 1;
+            let ready = ready!(self.sink.as_mut().poll_ready(cx));
+            let token = self.ledger.token(self.sent);
+            match ready.and_then(|()| self.sink.as_mut().start_send(token)) {
+                Err(error) if (self.refuses)(&error) => self.refused.push(self.sent),
+                result => result?,
+            }
+            self.sent += 1;
         }
         match self.end {
             End::Flush => self.sink.as_mut().poll_flush(cx),
@@ -94,9 +110,9 @@ impl<I, S: Sink<Token>> Producer<I, S> {
 }
 
 /// A run, before or after it.
-struct Run<I, S: Sink<Token>> {
+struct Run<'a, I, S: Sink<Token>> {
     clock: TestClock,
-    producer: Producer<I, S>,
+    producer: Producer<'a, I, S>,
     /// Whether the producer polls without a wake too, and changes its waker.
     restless: bool,
 }
@@ -109,7 +125,9 @@ where
     F: Fn(Drain<I>, &TestClock) -> S,
 {
     for scene in SCENES {
-        let case = Case { laws, scene };
+        let own = |error: &S::Error| laws.fault.as_ref().and_then(|fault| fault(error)).is_none();
+        let refuses = Box::new(move |error: &S::Error| laws.refuses && own(error));
+        let case = Case { laws, scene, refuses };
         report.run(scene.name, CONDUCT, || case.construction());
         for end in [End::Flush, End::Close] {
             report.run(scene.name, CONDUCT, || case.delivery(end, false));
@@ -147,11 +165,15 @@ where
             return require(false, DELIVERY, || "there was an error".to_owned());
         }
         let arrived = run.arrived();
+        let refused = &run.producer.refused;
         let holds = match self.laws.lossy {
             true => arrived.is_sorted_by(|a, b| a < b),
-            false => arrived.iter().copied().eq(0..ITEMS),
+            false => arrived.iter().copied().eq(run.producer.accepted()),
         };
-        require(holds, DELIVERY, || format!("of 0..{ITEMS} there arrived {arrived:?} by {end:?}"))?;
+        require(holds, DELIVERY, || {
+            let but = if refused.is_empty() { String::new() } else { format!(" but {refused:?}") };
+            format!("of 0..{ITEMS}{but} there arrived {arrived:?} by {end:?}")
+        })?;
         let ends = match end {
             End::Flush => run.producer.inner.flushes(),
             End::Close => run.producer.inner.closes(),
@@ -189,17 +211,17 @@ where
     fn conservation(&self) -> Verdict {
         let Some(held) = &self.laws.held else { return Ok(()) };
         self.at_every_poll(|run| {
-            let (mut all, accepted) = (run.arrived(), run.producer.accepted);
+            let mut all = run.arrived();
+            let accepted: Vec<_> = run.producer.accepted().collect();
             let arrived = all.len();
             held(run.producer.sink).append_ids(&mut all);
-            let holds = all.iter().copied().eq(0..accepted);
-            require(holds || self.laws.lossy, CONSERVATION, || {
-                format!("of 0..{accepted} there are {all:?}, of which {arrived} have arrived")
+            require(all == accepted || self.laws.lossy, CONSERVATION, || {
+                format!("of {accepted:?} there are {all:?}, of which {arrived} have arrived")
             })
         })
     }
 
-    fn start(&self, end: End) -> Run<I, S> {
+    fn start(&self, end: End) -> Run<'_, I, S> {
         let (clock, ledger) = (TestClock::new(), Ledger::new());
         let (inner, probe) = MockSink::new(&clock);
         probe.delay(self.scene.delay);
@@ -208,13 +230,22 @@ where
             probe.block();
         }
         let sink = Box::pin((self.laws.make)(inner, &clock));
-        let producer =
-            Producer { sink, inner: probe, ledger, end, accepted: 0, fail_at: None, error: None };
+        let producer = Producer {
+            sink,
+            inner: probe,
+            ledger,
+            end,
+            sent: 0,
+            refused: Vec::new(),
+            refuses: &self.refuses,
+            fail_at: None,
+            error: None,
+        };
         Run { clock, producer, restless: false }
     }
 
     /// Calls `check` with fresh runs that were stopped after 0, 1, 2, … polls.
-    fn at_every_poll(&self, check: impl Fn(Run<I, S>) -> Verdict) -> Verdict {
+    fn at_every_poll(&self, check: impl Fn(Run<'_, I, S>) -> Verdict) -> Verdict {
         let mut whole = self.start(End::Close);
         let total = whole.go(usize::MAX)?;
         for limit in 0..=total {
@@ -226,7 +257,7 @@ where
     }
 }
 
-impl<I: Tokens, S: Sink<Token>> Run<I, S> {
+impl<I: Tokens, S: Sink<Token>> Run<'_, I, S> {
     /// Goes on for at most so many polls. Returns how many there were.
     fn go(&mut self, limit: usize) -> Result<usize, Broken> {
         let Run { clock, producer, restless } = self;
