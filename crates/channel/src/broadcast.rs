@@ -18,15 +18,18 @@
 //! assert_eq!(a.recv().await, Err(RecvError::Closed));
 //! # });
 //! ```
+//!
+//! An item is cloned for each receiver but the last, by the receiver, at its own pace. Until then they
+//! share it: to cross threads it has to be `Send` and `Sync`.
+
+mod futures;
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::future::Future;
-use std::pin::Pin;
-use std::task::{Context, Poll};
 
+pub use self::futures::{Recv, Send};
 use crate::sync::{Arc, Mutex, lock};
-use crate::wait::{Key, Queue};
+use crate::wait::{Queue, Until};
 use crate::{SendError, TrySendError};
 
 /// What happens when a channel is full because a receiver is slow.
@@ -90,6 +93,8 @@ struct Shared<T> {
     lag: Lag,
     receivers: Queue,
     senders: Queue,
+    /// Senders that wait for the last receiver to go.
+    abandoned: Queue,
 }
 
 /// A channel that keeps up to `capacity` items for the slowest receiver.
@@ -106,6 +111,7 @@ pub fn bounded<T>(capacity: usize, lag: Lag) -> (Sender<T>, Receiver<T>) {
         lag,
         receivers: Queue::new(),
         senders: Queue::new(),
+        abandoned: Queue::new(),
     });
     (Sender { shared: shared.clone() }, Receiver { shared, next: 0, missed: 0 })
 }
@@ -127,18 +133,17 @@ impl<T> Shared<T> {
         let unseen = inner.receivers;
         inner.entries.push_back(Entry { item: std::sync::Arc::new(item), unseen });
         drop(inner);
-        // Outside the lock, as the wakes are.
-        drop(gone);
         self.receivers.wake(usize::MAX);
+        // Outside the lock, and last: an item's drop may panic.
+        drop(gone);
         Ok(())
     }
 
     /// Takes what everybody has seen from the front.
-    fn trim(inner: &mut Inner<T>) -> VecDeque<Entry<T>> {
+    fn trim(inner: &mut Inner<T>) -> Vec<Entry<T>> {
         let seen = inner.entries.iter().take_while(|entry| entry.unseen == 0).count();
         inner.first += seen as u64;
-        let rest = inner.entries.split_off(seen);
-        std::mem::replace(&mut inner.entries, rest)
+        inner.entries.drain(..seen).collect()
     }
 
     fn try_recv(
@@ -165,12 +170,20 @@ impl<T> Shared<T> {
         if entry.unseen > 0 || index > 0 {
             return Ok(entry.item.clone());
         }
-        // The last to see it, so that it need not be cloned.
-        let mut gone = Self::trim(&mut inner);
+        // The last to see it, so that it need not be cloned. Nobody has seen more than this one.
+        let Some(entry) = inner.entries.pop_front() else { return Err(TryRecvError::Empty) };
+        inner.first += 1;
         drop(inner);
-        self.senders.wake(gone.len());
-        let item = gone.pop_front().map(|entry| entry.item);
-        item.ok_or(TryRecvError::Empty)
+        self.senders.wake(1);
+        Ok(entry.item)
+    }
+
+    fn subscribe(shared: &Arc<Self>) -> Receiver<T> {
+        let mut inner = lock(&shared.inner);
+        inner.receivers += 1;
+        let next = inner.first + inner.entries.len() as u64;
+        drop(inner);
+        Receiver { shared: shared.clone(), next, missed: 0 }
     }
 }
 
@@ -190,7 +203,16 @@ impl<T> Sender<T> {
     ///
     /// Dropping the future before it completes drops the item, unsent.
     pub fn send(&self, item: T) -> Send<'_, T> {
-        Send { sender: self, item: Some(item), key: None }
+        Send::new(self, item)
+    }
+
+    /// Sends an item from a thread that may block. Not for use in asynchronous code.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send).
+    pub fn send_blocking(&self, item: T) -> Result<(), SendError<T>> {
+        crate::blocking::block_on(self.send(item))
     }
 
     /// Sends an item at once.
@@ -204,16 +226,63 @@ impl<T> Sender<T> {
 
     /// Another receiver, of what is sent from now on.
     pub fn subscribe(&self) -> Receiver<T> {
-        let mut inner = lock(&self.shared.inner);
-        inner.receivers += 1;
-        let next = inner.first + inner.entries.len() as u64;
-        drop(inner);
-        Receiver { shared: self.shared.clone(), next, missed: 0 }
+        Shared::subscribe(&self.shared)
+    }
+
+    /// How many items are kept because a receiver has not seen them.
+    pub fn len(&self) -> usize {
+        lock(&self.shared.inner).entries.len()
+    }
+
+    /// Whether all receivers have seen all items.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The number of items that are kept at most.
+    pub fn capacity(&self) -> usize {
+        self.shared.capacity
     }
 
     /// The number of receivers.
     pub fn receiver_count(&self) -> usize {
         lock(&self.shared.inner).receivers
+    }
+
+    /// The number of senders.
+    pub fn sender_count(&self) -> usize {
+        lock(&self.shared.inner).senders
+    }
+
+    /// Whether there is no receiver.
+    pub fn is_closed(&self) -> bool {
+        self.receiver_count() == 0
+    }
+
+    /// Completes when there is no receiver.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost when the future is dropped.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # futures_lite::future::block_on(async {
+    /// use ziggurat_channel::broadcast::{self, Lag};
+    ///
+    /// let (s, r) = broadcast::bounded::<u8>(4, Lag::Skip);
+    /// drop(r);
+    /// s.closed().await; // time to stop producing
+    /// # });
+    /// ```
+    pub async fn closed(&self) {
+        Until::new(&self.shared.abandoned, || self.is_closed().then_some(())).await;
+    }
+
+    /// Whether both send into the same channel.
+    pub fn same_channel(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.shared, &other.shared)
     }
 }
 
@@ -261,7 +330,16 @@ impl<T: Clone> Receiver<T> {
     ///
     /// Nothing is lost when the future is dropped.
     pub fn recv(&mut self) -> Recv<'_, T> {
-        Recv { receiver: self, key: None }
+        Recv::new(self)
+    }
+
+    /// Receives the next item on a thread that may block. Not for use in asynchronous code.
+    ///
+    /// # Errors
+    ///
+    /// As [`recv`](Self::recv).
+    pub fn recv_blocking(&mut self) -> Result<T, RecvError> {
+        crate::blocking::block_on(self.recv())
     }
 
     /// Receives the next item if it is there.
@@ -276,6 +354,31 @@ impl<T: Clone> Receiver<T> {
 }
 
 impl<T> Receiver<T> {
+    /// Another receiver, of what is sent from now on. A [clone](Clone) goes on where this one is.
+    ///
+    /// ```
+    /// use ziggurat_channel::broadcast::{self, Lag};
+    ///
+    /// let (s, mut r) = broadcast::bounded(4, Lag::Wait);
+    /// s.try_send(1).unwrap();
+    /// let mut late = r.resubscribe();
+    /// s.try_send(2).unwrap();
+    /// assert_eq!((r.try_recv(), late.try_recv()), (Ok(1), Ok(2)));
+    /// ```
+    pub fn resubscribe(&self) -> Self {
+        Shared::subscribe(&self.shared)
+    }
+
+    /// Whether all senders are gone. There may still be items.
+    pub fn is_closed(&self) -> bool {
+        lock(&self.shared.inner).senders == 0
+    }
+
+    /// Whether both receive from the same channel.
+    pub fn same_channel(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.shared, &other.shared)
+    }
+
     /// How many items this receiver has missed in all.
     pub fn missed(&self) -> u64 {
         self.missed
@@ -318,6 +421,10 @@ impl<T> Drop for Receiver<T> {
         let last = inner.receivers == 0;
         drop(inner);
         self.shared.senders.wake(if last { usize::MAX } else { gone.len() });
+        if last {
+            self.shared.abandoned.wake(usize::MAX);
+        }
+        // Last: an item's drop may panic.
         drop(gone);
     }
 }
@@ -325,88 +432,5 @@ impl<T> Drop for Receiver<T> {
 impl<T> fmt::Debug for Receiver<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Receiver").finish_non_exhaustive()
-    }
-}
-
-/// A future that sends an item to all. Made by [`Sender::send`].
-#[must_use = "futures do nothing unless you `.await` or poll them"]
-#[derive(Debug)]
-pub struct Send<'a, T> {
-    sender: &'a Sender<T>,
-    item: Option<T>,
-    key: Option<Key>,
-}
-
-// The item is never pinned.
-impl<T> Unpin for Send<'_, T> {}
-
-impl<T> Future for Send<'_, T> {
-    type Output = Result<(), SendError<T>>;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let Send { sender, item, key } = self.get_mut();
-        let mut registered = false;
-        loop {
-            let Some(offered) = item.take() else { panic!("`Send` polled after completion") };
-            let sent = match sender.shared.try_send(offered) {
-                Ok(()) => Ok(()),
-                Err(TrySendError::Closed(back)) => Err(SendError(back)),
-                Err(TrySendError::Full(back)) => {
-                    *item = Some(back);
-                    if registered || !sender.shared.senders.park(key, cx.waker()) {
-                        return Poll::Pending;
-                    }
-                    registered = true;
-                    continue;
-                }
-            };
-            sender.shared.senders.unpark(key, true);
-            return Poll::Ready(sent);
-        }
-    }
-}
-
-impl<T> Drop for Send<'_, T> {
-    fn drop(&mut self) {
-        self.sender.shared.senders.unpark(&mut self.key, false);
-    }
-}
-
-/// A future that receives an item. Made by [`Receiver::recv`].
-#[must_use = "futures do nothing unless you `.await` or poll them"]
-#[derive(Debug)]
-pub struct Recv<'a, T> {
-    receiver: &'a mut Receiver<T>,
-    key: Option<Key>,
-}
-
-impl<T: Clone> Future for Recv<'_, T> {
-    type Output = Result<T, RecvError>;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let Recv { receiver, key } = self.get_mut();
-        let mut registered = false;
-        loop {
-            let received = match receiver.try_recv() {
-                Ok(item) => Ok(item),
-                Err(TryRecvError::Lagged(missed)) => Err(RecvError::Lagged(missed)),
-                Err(TryRecvError::Closed) => Err(RecvError::Closed),
-                Err(TryRecvError::Empty) => {
-                    if registered || !receiver.shared.receivers.park(key, cx.waker()) {
-                        return Poll::Pending;
-                    }
-                    registered = true;
-                    continue;
-                }
-            };
-            return Poll::Ready(received);
-        }
-    }
-}
-
-impl<T> Drop for Recv<'_, T> {
-    fn drop(&mut self) {
-        // Everybody is woken at once, so that there is nothing to pass on.
-        self.receiver.shared.receivers.unpark(&mut self.key, true);
     }
 }

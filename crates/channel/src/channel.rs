@@ -1,6 +1,7 @@
 //! What the ends of a channel share: the header, the waiting lists, and how many ends there are.
 
 use std::collections::VecDeque;
+use std::marker::PhantomData;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 
 use crate::layout::{CLOSED, FAULT_NONE, Header, KIND_BOUNDED, PARKED};
@@ -20,11 +21,53 @@ pub(crate) struct Channel<T> {
     memory: Memory<T>,
 }
 
+/// What a channel has of its items' type. An end's type stays as it is, lifetimes included: otherwise a
+/// sender of `&'static str` could be used as one of `&'a str`, and its receiver would take what it receives
+/// for `&'static str`.
+///
+/// ```compile_fail
+/// use ziggurat_channel::Sender;
+/// fn shorten<'a>(long: Sender<&'static str>, _: &'a str) -> Sender<&'a str> {
+///     long
+/// }
+/// ```
+/// ```compile_fail
+/// use ziggurat_channel::WeakSender;
+/// fn shorten<'a>(long: WeakSender<&'static str>, _: &'a str) -> WeakSender<&'a str> {
+///     long
+/// }
+/// ```
+/// ```compile_fail
+/// use ziggurat_channel::Receiver;
+/// fn shorten<'a>(long: Receiver<&'static str>, _: &'a str) -> Receiver<&'a str> {
+///     long
+/// }
+/// ```
+/// ```compile_fail
+/// use ziggurat_channel::WeakReceiver;
+/// fn shorten<'a>(long: WeakReceiver<&'static str>, _: &'a str) -> WeakReceiver<&'a str> {
+///     long
+/// }
+/// ```
+/// ```compile_fail
+/// use ziggurat_channel::spsc::Sender;
+/// fn shorten<'a>(long: Sender<&'static str>, _: &'a str) -> Sender<&'a str> {
+///     long
+/// }
+/// ```
+/// ```compile_fail
+/// use ziggurat_channel::spsc::Receiver;
+/// fn shorten<'a>(long: Receiver<&'static str>, _: &'a str) -> Receiver<&'a str> {
+///     long
+/// }
+/// ```
+pub(crate) type Items<T> = PhantomData<(T, fn(T) -> T)>;
+
 /// The memory of the slots, which is freed even if an item's drop panics.
 struct Memory<T> {
     spare: AtomicPtr<u8>,
     free: unsafe fn(&Header, &AtomicPtr<u8>),
-    _items: std::marker::PhantomData<T>,
+    _items: Items<T>,
 }
 
 // SAFETY: items are handed from thread to thread, each to one at a time; the rest is shared atomically.
@@ -68,7 +111,7 @@ impl<T> Channel<T> {
             closed: Queue::new(),
             sender_count: AtomicUsize::new(1),
             receiver_count: AtomicUsize::new(1),
-            memory: Memory { spare, free, _items: std::marker::PhantomData },
+            memory: Memory { spare, free, _items: PhantomData },
         }
     }
 

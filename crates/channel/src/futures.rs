@@ -26,9 +26,11 @@ impl<'a, T> Send<'a, T> {
         Send { sender, item: Some(item), wait: Wait::default() }
     }
 
-    /// The item, if it has not been sent. Afterwards the future must not be polled.
+    /// Ends the wait, and returns the item if it has not been sent. Afterwards the future must not be
+    /// polled.
     #[cfg(feature = "time")]
-    pub(crate) fn take(&mut self) -> Option<T> {
+    pub(crate) fn cancel(&mut self) -> Option<T> {
+        self.wait.end(&&*self.sender.channel, Side::Senders, false);
         self.item.take()
     }
 }
@@ -95,6 +97,12 @@ impl<'a, T> Recv<'a, T> {
     #[inline]
     pub(crate) fn new(receiver: &'a Receiver<T>) -> Self {
         Recv { receiver, wait: Wait::default() }
+    }
+
+    /// Ends the wait.
+    #[cfg(feature = "time")]
+    pub(crate) fn cancel(&mut self) {
+        self.wait.end(&&*self.receiver.channel, Side::Receivers, false);
     }
 }
 

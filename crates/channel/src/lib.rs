@@ -20,15 +20,15 @@
 //! * A task that finds nothing may wake itself a few times before it parks, to look again. It does so
 //!   only on channels where that has paid off.
 //! * Items that are left when the last receiver of a many-to-many channel goes are dropped along with
-//!   the last sender, as async-channel does it.
+//!   the channel's last end of any kind, weak ones too, as async-channel does it.
 //!
 //! # How it works
 //!
 //! [`layout`] describes the memory and the protocol. The engines in the private module `ring` move
-//! items; they are all of the crate's `unsafe` code, with the fence. The waiting lists are behind a
-//! short lock that is touched only when somebody parks or is woken, and wakes happen outside of it.
-//! Waiters look on for a moment before they park, for as long as the channel's history says that it is
-//! worth while.
+//! items; the `unsafe` code is theirs, the memory's that they work on, and the fence's. The waiting
+//! lists are behind a short lock that is touched only when somebody parks or is woken, and wakes happen
+//! outside of it. Waiters look on for a moment before they park, for as long as the channel's history
+//! says that it is worth while.
 //!
 //! Engines were chosen by measurement: `concurrent-queue` with `event-listener`, which async-channel is
 //! made of, costs three to four times as much per item without contention, and more with it.
@@ -123,9 +123,13 @@ pub(crate) fn check_capacity<T>(cap: usize) -> Result<(), CapacityError> {
     // The largest slot has a stamp beside the item; a power of two of slots is at most twice the
     // capacity.
     let slot = size_of::<T>().saturating_add(16).saturating_mul(2);
+    // A quarter of the positions, so that those of a lap and of the next are never taken for each other.
+    let positions = 1 << 46;
     match cap {
         0 => Err(CapacityError::Zero),
-        cap if cap > isize::MAX as usize / slot => Err(CapacityError::TooLarge(cap)),
+        cap if cap > isize::MAX as usize / slot || cap as u64 > positions => {
+            Err(CapacityError::TooLarge(cap))
+        }
         _ => Ok(()),
     }
 }
@@ -134,7 +138,8 @@ pub(crate) fn check_capacity<T>(cap: usize) -> Result<(), CapacityError> {
 ///
 /// # Errors
 ///
-/// When the capacity is larger than the memory can hold.
+/// When the capacity is larger than the address space can hold, or than positions can count. (Whether
+/// there is so much memory cannot be known: as elsewhere, running out of it aborts the process.)
 ///
 /// # Examples
 ///

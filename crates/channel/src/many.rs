@@ -54,13 +54,26 @@ impl<T> Sender<T> {
     pub fn try_send_many(&self, items: &mut VecDeque<T>) -> Result<usize, Closed> {
         let mut sent = 0;
         while !items.is_empty() {
-            match self.channel.push_many(items) {
+            match self.channel.push_many(items).or_else(|miss| self.send_front(items, miss)) {
                 Ok(count) => sent += count,
                 Err(Miss::Closed) if sent == 0 => return Err(Closed),
                 Err(_) => break,
             }
         }
         Ok(sent)
+    }
+
+    /// After a [`Miss::Busy`]: sends the first item if there is room when whoever is in the middle of an
+    /// operation is done.
+    fn send_front(&self, items: &mut VecDeque<T>, miss: Miss) -> Result<usize, Miss> {
+        if miss != Miss::Busy {
+            return Err(miss);
+        }
+        let Some(item) = items.pop_front() else { return Ok(0) };
+        self.channel.push_settled(item).map(|()| 1).map_err(|(miss, item)| {
+            items.push_front(item);
+            miss
+        })
     }
 }
 

@@ -13,7 +13,10 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
+use futures_core::FusedFuture;
+
 use crate::sync::{Arc, Mutex, lock};
+use crate::waiters::Side;
 use crate::{RecvError, SendError, TryRecvError};
 
 struct Inner<T> {
@@ -29,13 +32,16 @@ struct Inner<T> {
 struct Shared<T>(Mutex<Inner<T>>);
 
 impl<T> Shared<T> {
-    /// Ends the channel and wakes whoever waits.
-    fn close(&self) {
+    /// Ends the channel and wakes the other end, not the one that does it.
+    fn close(&self, side: Side) {
         let mut inner = lock(&self.0);
         inner.closed = true;
-        let wakers = (inner.receiver.take(), inner.sender.take());
+        let (mut own, mut other) = (inner.receiver.take(), inner.sender.take());
         drop(inner);
-        wakers.0.into_iter().chain(wakers.1).for_each(Waker::wake);
+        if side == Side::Senders {
+            std::mem::swap(&mut own, &mut other);
+        }
+        other.into_iter().for_each(Waker::wake);
     }
 }
 
@@ -86,24 +92,36 @@ impl<T> Sender<T> {
     /// # Cancel safety
     ///
     /// Nothing is lost when the future is dropped.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # futures_lite::future::block_on(async {
+    /// let (mut s, r) = ziggurat_channel::oneshot::channel::<u8>();
+    /// drop(r);
+    /// s.closed().await; // time to stop working on what nobody waits for
+    /// # });
+    /// ```
     pub async fn closed(&mut self) {
-        std::future::poll_fn(|cx| {
-            let mut inner = lock(&self.shared.0);
-            if inner.closed {
-                return Poll::Ready(());
-            }
-            let old = register(&mut inner.sender, cx);
-            drop(inner);
-            drop(old);
-            Poll::Pending
-        })
-        .await;
+        std::future::poll_fn(|cx| self.poll_closed(cx)).await;
+    }
+
+    /// As [`closed`](Self::closed), for those who write futures by hand. Wakes the last task that asked.
+    pub fn poll_closed(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut inner = lock(&self.shared.0);
+        if inner.closed {
+            return Poll::Ready(());
+        }
+        let old = register(&mut inner.sender, cx);
+        drop(inner);
+        drop(old);
+        Poll::Pending
     }
 }
 
 impl<T> Drop for Sender<T> {
     fn drop(&mut self) {
-        self.shared.close();
+        self.shared.close(Side::Senders);
     }
 }
 
@@ -149,7 +167,7 @@ impl<T> Receiver<T> {
 
     /// Ends the channel. An item that has been sent can still be received.
     pub fn close(&mut self) {
-        self.shared.close();
+        self.shared.close(Side::Receivers);
     }
 }
 
@@ -171,9 +189,17 @@ impl<T> Future for Receiver<T> {
     }
 }
 
+/// Terminated when there is no item and never will be.
+impl<T> FusedFuture for Receiver<T> {
+    fn is_terminated(&self) -> bool {
+        let inner = lock(&self.shared.0);
+        inner.closed && inner.item.is_none()
+    }
+}
+
 impl<T> Drop for Receiver<T> {
     fn drop(&mut self) {
-        self.shared.close();
+        self.shared.close(Side::Receivers);
         // Outside the lock.
         let item = lock(&self.shared.0).item.take();
         drop(item);

@@ -136,9 +136,16 @@ impl<T> fmt::Debug for Reserve<'_, T> {
 pub(crate) struct Readiness {
     key: Option<Key>,
     reserved: bool,
+    /// The sink has been closed.
+    ended: bool,
 }
 
 impl Readiness {
+    /// `true`: it had not ended before.
+    pub(crate) fn end(&mut self) -> bool {
+        !std::mem::replace(&mut self.ended, true)
+    }
+
     pub(crate) fn give_back<T>(&mut self, channel: &Channel<T>) {
         channel.waiters.unpark(&channel.header, Side::Senders, &mut self.key, true);
         if std::mem::take(&mut self.reserved) {
@@ -148,11 +155,16 @@ impl Readiness {
 }
 
 /// A sink that is ready holds room, as a [`Permit`] does, until an item is sent or the sender is dropped.
+/// A sink that has been closed takes no more items and does not keep the channel open; the sender's own
+/// methods work as long as others do.
 impl<T> Sink<T> for Sender<T> {
     type Error = SendError<Option<T>>;
 
     fn poll_ready(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         let Sender { channel, sink } = self.get_mut();
+        if sink.ended {
+            return Poll::Ready(Err(SendError(None)));
+        }
         let mut registered = false;
         while !sink.reserved {
             match channel.reserve() {
@@ -173,10 +185,12 @@ impl<T> Sink<T> for Sender<T> {
         Poll::Ready(if channel.is_closed() { Err(SendError(None)) } else { Ok(()) })
     }
 
-    /// The error gives the item back: the channel is closed or, if the sink was not ready, full.
+    /// The error gives the item back: the sink or the channel is closed or, if it was not ready, full.
     fn start_send(self: Pin<&mut Self>, item: T) -> Result<(), Self::Error> {
         let Sender { channel, sink } = self.get_mut();
-        let sent = if std::mem::take(&mut sink.reserved) {
+        let sent = if sink.ended {
+            Err(item)
+        } else if std::mem::take(&mut sink.reserved) {
             channel.push_reserved(item)
         } else {
             channel.push_settled(item).map_err(|(_, item)| item)
@@ -189,11 +203,10 @@ impl<T> Sink<T> for Sender<T> {
         Poll::Ready(Ok(()))
     }
 
-    /// Closes the channel, for all senders: as [`Sender::close`] does.
+    /// Leaves the senders, as dropping this one does. The other senders stay, and the channel is closed
+    /// if there are none. (To end it for all, see [`Sender::close`].)
     fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        let Sender { channel, sink } = self.get_mut();
-        sink.give_back(channel);
-        channel.close();
+        self.get_mut().leave();
         Poll::Ready(Ok(()))
     }
 }

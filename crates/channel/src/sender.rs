@@ -23,6 +23,16 @@ impl<T> Sender<T> {
         Sender { channel, sink: Readiness::default() }
     }
 
+    /// Leaves the senders, once: gives back what the sink holds, and closes the channel if this is the
+    /// last.
+    pub(crate) fn leave(&mut self) {
+        self.sink.give_back(&self.channel);
+        // AcqRel: what the other senders did comes before the end.
+        if self.sink.end() && self.channel.sender_count.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.channel.close();
+        }
+    }
+
     /// Sends an item if there is room.
     ///
     /// # Errors
@@ -295,11 +305,7 @@ weak!(WeakSender, Sender, sender_count);
 
 impl<T> Drop for Sender<T> {
     fn drop(&mut self) {
-        self.sink.give_back(&self.channel);
-        // AcqRel: what the other senders did comes before the end.
-        if self.channel.sender_count.fetch_sub(1, Ordering::AcqRel) == 1 {
-            self.channel.close();
-        }
+        self.leave();
     }
 }
 

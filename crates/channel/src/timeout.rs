@@ -1,8 +1,9 @@
 //! Sending and receiving with a limit on the wait.
 
+use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use pin_project_lite::pin_project;
@@ -12,14 +13,33 @@ use crate::futures::{Recv, Send};
 use crate::{Receiver, Sender};
 
 /// Why [`Sender::send_timeout`] sent nothing. It gives the item back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub enum SendTimeoutError<T> {
     /// There was no room in time.
-    #[error("sending timed out")]
     Timeout(T),
     /// The channel is closed.
-    #[error("sending into a closed channel")]
     Closed(T),
+}
+
+// By hand, so that items need not be `Debug`.
+impl<T> std::error::Error for SendTimeoutError<T> {}
+
+impl<T> fmt::Debug for SendTimeoutError<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            SendTimeoutError::Timeout(_) => write!(f, "Timeout(..)"),
+            SendTimeoutError::Closed(_) => write!(f, "Closed(..)"),
+        }
+    }
+}
+
+impl<T> fmt::Display for SendTimeoutError<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            SendTimeoutError::Timeout(_) => write!(f, "sending timed out"),
+            SendTimeoutError::Closed(_) => write!(f, "sending into a closed channel"),
+        }
+    }
 }
 
 impl<T> SendTimeoutError<T> {
@@ -28,6 +48,11 @@ impl<T> SendTimeoutError<T> {
         match self {
             SendTimeoutError::Timeout(item) | SendTimeoutError::Closed(item) => item,
         }
+    }
+
+    /// Whether it is for want of room, and not because the channel is closed.
+    pub fn is_timeout(&self) -> bool {
+        matches!(self, SendTimeoutError::Timeout(_))
     }
 }
 
@@ -40,6 +65,13 @@ pub enum RecvTimeoutError {
     /// The channel is closed and empty.
     #[error("receiving from an empty and closed channel")]
     Closed,
+}
+
+impl RecvTimeoutError {
+    /// Whether it is for want of an item, and not because the channel is closed.
+    pub fn is_timeout(&self) -> bool {
+        matches!(self, RecvTimeoutError::Timeout)
+    }
 }
 
 impl<T> Sender<T> {
@@ -142,12 +174,11 @@ impl<T, M: Timer> Future for SendTimeout<'_, T, M> {
         if let Poll::Ready(sent) = Pin::new(&mut *this.send).poll(cx) {
             return Poll::Ready(sent.map_err(|error| SendTimeoutError::Closed(error.0)));
         }
-        match (this.limit.poll(cx), &mut *this.send) {
-            (Poll::Pending, _) => Poll::Pending,
-            (Poll::Ready(()), send) => match send.take() {
-                Some(item) => Poll::Ready(Err(SendTimeoutError::Timeout(item))),
-                None => Poll::Ready(Ok(())),
-            },
+        ready!(this.limit.poll(cx));
+        // Now, not when it is dropped: until then it would take wakes that others need.
+        match this.send.cancel() {
+            Some(item) => Poll::Ready(Err(SendTimeoutError::Timeout(item))),
+            None => Poll::Ready(Ok(())),
         }
     }
 }
@@ -167,9 +198,24 @@ impl<T, M: Timer> Future for RecvTimeout<'_, T, M> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        if let Poll::Ready(received) = Pin::new(this.recv).poll(cx) {
+        if let Poll::Ready(received) = Pin::new(&mut *this.recv).poll(cx) {
             return Poll::Ready(received.map_err(|_| RecvTimeoutError::Closed));
         }
-        this.limit.poll(cx).map(|()| Err(RecvTimeoutError::Timeout))
+        ready!(this.limit.poll(cx));
+        // Now: as above.
+        this.recv.cancel();
+        Poll::Ready(Err(RecvTimeoutError::Timeout))
+    }
+}
+
+impl<T, M: Timer> fmt::Debug for SendTimeout<'_, T, M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SendTimeout").finish_non_exhaustive()
+    }
+}
+
+impl<T, M: Timer> fmt::Debug for RecvTimeout<'_, T, M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RecvTimeout").finish_non_exhaustive()
     }
 }

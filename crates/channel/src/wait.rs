@@ -5,12 +5,17 @@
 //! on when it is dropped; or one that does not: a `Stream` or `Sink` that may never be polled again. A
 //! wake for one waiter wakes the first that commits, and all before it that don't, so that a wake is
 //! never stuck with somebody who went away.
+//!
+//! The list is in the order in which the waiters came. One that was woken, found nothing and comes back
+//! gets the place that it had.
 
-use std::task::Waker;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
 
 use crate::fence;
 use crate::layout::{PARKED, STRICT};
-use crate::sync::{AtomicU32, Mutex, Ordering, fence, lock};
+use crate::sync::{AtomicU32, Mutex, MutexGuard, Ordering, fence, lock};
 
 const NONE: u32 = u32::MAX;
 
@@ -21,7 +26,8 @@ const STREAK: u32 = 4;
 /// A side that parks after this many items parks rarely.
 const RARELY: u64 = 1 << 16;
 
-/// A waiter's place in the list. It is out of date as soon as the waiter has been woken.
+/// A waiter's entry, which is its own from its first wait to [`unpark`](WaitList::unpark). Nobody else's
+/// entry can be taken for it meanwhile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Key {
     index: u32,
@@ -29,8 +35,10 @@ pub(crate) struct Key {
 }
 
 struct Entry {
-    /// `None`: the entry is free.
+    /// `None`: the waiter has been woken, or there is none.
     waker: Option<Waker>,
+    /// Numbers the waiters, from 1 on. 0: the entry is free.
+    ticket: u64,
     /// Changes whenever the entry becomes free.
     generation: u32,
     commits: bool,
@@ -44,6 +52,10 @@ struct Inner {
     free: u32,
     first: u32,
     last: u32,
+    /// Who came back last, if still here. Others that come back have their places nearby.
+    returned: u32,
+    /// The last ticket that was given out.
+    ticket: u64,
     /// How many items had passed when somebody parked last.
     passed: u64,
     streak: u32,
@@ -54,8 +66,20 @@ pub(crate) struct WaitList {
     inner: Mutex<Inner>,
 }
 
-/// Up to this many are woken per look at the list.
+/// Up to this many more than one are woken without an allocation.
 const AT_ONCE: usize = 16;
+
+/// Wakes all of them; the others, too, if one of them panics.
+pub(crate) fn wake_all(wakers: impl Iterator<Item = Waker>) {
+    struct Rest<I: Iterator<Item = Waker>>(I);
+    impl<I: Iterator<Item = Waker>> Drop for Rest<I> {
+        fn drop(&mut self) {
+            self.0.by_ref().for_each(Waker::wake);
+        }
+    }
+    let mut rest = Rest(wakers);
+    rest.0.by_ref().for_each(Waker::wake);
+}
 
 impl WaitList {
     pub(crate) fn new() -> Self {
@@ -64,6 +88,8 @@ impl WaitList {
             free: NONE,
             first: NONE,
             last: NONE,
+            returned: NONE,
+            ticket: 0,
             passed: 0,
             streak: 0,
         };
@@ -74,7 +100,7 @@ impl WaitList {
     /// to look for what it waits for once more; the barrier that this needs has been passed.
     ///
     /// `passed` is how many items have passed so far, for judging whether this side parks often. A waiter
-    /// that was woken and found nothing (its key is out of date) goes to the front: it was there first.
+    /// that was woken and found nothing gets its place back.
     #[cold]
     pub(crate) fn park(
         &self,
@@ -85,19 +111,24 @@ impl WaitList {
         passed: u64,
     ) -> bool {
         let mut inner = lock(&self.inner);
-        if let Some(entry) = key.and_then(|key| inner.entry(key)) {
-            let old = match &entry.waker {
-                Some(old) if old.will_wake(waker) => None,
-                _ => entry.waker.replace(waker.clone()),
-            };
-            drop(inner);
-            // Outside the lock: it may be the last of its task.
-            drop(old);
+        let mine = key.filter(|key| inner.entry(*key).is_some());
+        let entry = mine.and_then(|key| inner.entry(key));
+        if let Some(old) = entry.and_then(|entry| entry.waker.as_mut()) {
+            if !old.will_wake(waker) {
+                let old = std::mem::replace(old, waker.clone());
+                drop(inner);
+                // Outside the lock: it may be the last of its task.
+                drop(old);
+            }
             return false;
         }
+        // First: it is somebody else's code, which may panic.
+        let waker = waker.clone();
         let lenient = inner.judge(word, passed);
-        let front = key.is_some();
-        *key = Some(inner.insert(waker.clone(), commits, front));
+        *key = Some(match mine {
+            Some(key) => inner.come_back(key, waker),
+            None => inner.come(waker, commits),
+        });
         // SeqCst, with the fence below: the parker's half of Dekker's protocol.
         word.fetch_or(PARKED, Ordering::SeqCst);
         drop(inner);
@@ -116,35 +147,47 @@ impl WaitList {
         if inner.entry(key).is_none() {
             return true;
         }
-        let waker = inner.remove(key.index);
+        let waker = inner.take(key.index);
+        inner.free(key.index);
         inner.tell(word);
         drop(inner);
-        drop(waker);
-        false
+        // Outside the lock, as above.
+        waker.is_none()
     }
 
     /// Wakes up to `count` waiters that commit, and those before them that don't.
+    ///
+    /// In one look at the list: those that come back while the others are being woken are not meant.
     #[cold]
     #[inline(never)]
     pub(crate) fn wake(&self, word: &AtomicU32, mut count: usize) {
-        while count > 0 {
-            let mut wakers: [Option<Waker>; AT_ONCE] = [const { None }; AT_ONCE];
-            let mut found = 0;
-            let mut inner = lock(&self.inner);
-            while found < AT_ONCE && count > 0 && inner.first != NONE {
-                let index = inner.first;
-                count -= usize::from(inner.entries[index as usize].commits);
-                wakers[found] = inner.remove(index);
-                found += 1;
-            }
-            let empty = inner.first == NONE;
-            inner.tell(word);
-            drop(inner);
-            wakers.into_iter().flatten().for_each(Waker::wake);
-            if empty {
-                return;
-            }
+        let mut inner = lock(&self.inner);
+        let first = inner.take_first(&mut count);
+        if count > 0 && inner.first != NONE {
+            return Self::wake_more(inner, word, first, count);
         }
+        inner.tell(word);
+        drop(inner);
+        first.into_iter().for_each(Waker::wake);
+    }
+
+    /// Wakes `first`, and up to `count` more.
+    #[cold]
+    #[inline(never)]
+    fn wake_more(
+        mut inner: MutexGuard<'_, Inner>,
+        word: &AtomicU32,
+        first: Option<Waker>,
+        mut count: usize,
+    ) {
+        let mut few: [Option<Waker>; AT_ONCE] = [const { None }; AT_ONCE];
+        for place in &mut few {
+            *place = inner.take_first(&mut count);
+        }
+        let many: Vec<_> = std::iter::from_fn(|| inner.take_first(&mut count)).collect();
+        inner.tell(word);
+        drop(inner);
+        wake_all(first.into_iter().chain(few.into_iter().flatten()).chain(many));
     }
 
     /// How many wait.
@@ -189,52 +232,131 @@ impl Queue {
     }
 }
 
+/// Waits in a queue whose waiters are all woken at once, until `done` says something.
+pub(crate) struct Until<'a, F> {
+    queue: &'a Queue,
+    key: Option<Key>,
+    done: F,
+}
+
+impl<'a, F> Until<'a, F> {
+    pub(crate) fn new(queue: &'a Queue, done: F) -> Self {
+        Until { queue, key: None, done }
+    }
+}
+
+impl<F> Unpin for Until<'_, F> {}
+
+impl<R, F: FnMut() -> Option<R>> Future for Until<'_, F> {
+    type Output = R;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<R> {
+        let Until { queue, key, done } = self.get_mut();
+        if let Some(result) = done() {
+            return Poll::Ready(result);
+        }
+        queue.park(key, cx.waker());
+        done().map_or(Poll::Pending, Poll::Ready)
+    }
+}
+
+impl<F> Drop for Until<'_, F> {
+    fn drop(&mut self) {
+        // Everybody is woken at once, so that there is nothing to pass on.
+        self.queue.unpark(&mut self.key, true);
+    }
+}
+
 impl Inner {
     fn entry(&mut self, key: Key) -> Option<&mut Entry> {
         let entry = self.entries.get_mut(key.index as usize)?;
-        (entry.generation == key.generation && entry.waker.is_some()).then_some(entry)
+        (entry.generation == key.generation && entry.ticket != 0).then_some(entry)
     }
 
-    fn insert(&mut self, waker: Waker, commits: bool, front: bool) -> Key {
-        let index = if self.free == NONE {
-            let free =
-                Entry { waker: None, generation: 0, commits: false, previous: NONE, next: NONE };
+    /// Puts a waiter at the end.
+    fn come(&mut self, waker: Waker, commits: bool) -> Key {
+        if self.free == NONE {
+            self.free = self.entries.len() as u32;
+            let (generation, next) = (0, NONE);
+            let free = Entry { waker: None, ticket: 0, generation, commits, previous: NONE, next };
             self.entries.push(free);
-            (self.entries.len() - 1) as u32
-        } else {
-            self.free
-        };
-        let (first, last) = (self.first, self.last);
+        }
+        let index = self.free;
+        self.ticket += 1;
+        let ticket = self.ticket;
         let entry = &mut self.entries[index as usize];
-        if self.free == index {
-            self.free = entry.next;
-        }
-        entry.waker = Some(waker);
-        entry.commits = commits;
-        (entry.previous, entry.next) = if front { (NONE, first) } else { (last, NONE) };
+        self.free = entry.next;
+        (entry.waker, entry.ticket, entry.commits) = (Some(waker), ticket, commits);
         let key = Key { index, generation: entry.generation };
-        if front {
-            self.first = index;
-            self.set_previous(first, index);
-        } else {
-            self.last = index;
-            self.set_next(last, index);
-        }
+        self.link(self.last, index);
         key
     }
 
-    /// Takes a waiter out of the list.
-    fn remove(&mut self, index: u32) -> Option<Waker> {
-        let free = self.free;
+    /// Puts a waiter that was woken in the place that it had.
+    fn come_back(&mut self, key: Key, waker: Waker) -> Key {
+        let entry = &mut self.entries[key.index as usize];
+        entry.waker = Some(waker);
+        let ticket = entry.ticket;
+        self.link(self.last_before(ticket), key.index);
+        self.returned = key.index;
+        key
+    }
+
+    /// The last waiter in the list that came before the one with `ticket`.
+    fn last_before(&self, ticket: u64) -> u32 {
+        let get = |at: u32| self.entries.get(at as usize);
+        let mut at = self.returned;
+        while let Some(entry) = get(at).filter(|entry| entry.ticket > ticket) {
+            at = entry.previous;
+        }
+        loop {
+            let next = get(at).map_or(self.first, |entry| entry.next);
+            match get(next) {
+                Some(entry) if entry.ticket < ticket => at = next,
+                _ => return at,
+            }
+        }
+    }
+
+    /// Wakes the first waiter, as far as the list is concerned, if `count` is not used up.
+    fn take_first(&mut self, count: &mut usize) -> Option<Waker> {
+        if *count == 0 {
+            return None;
+        }
+        let first = self.first;
+        *count -= usize::from(self.entries.get(first as usize)?.commits);
+        self.take(first)
+    }
+
+    /// Takes a waiter out of the list, if it is in it. The entry stays the waiter's.
+    fn take(&mut self, index: u32) -> Option<Waker> {
         let entry = &mut self.entries[index as usize];
+        let waker = entry.waker.take()?;
         let (previous, next) = (entry.previous, entry.next);
-        entry.generation = entry.generation.wrapping_add(1);
-        entry.next = free;
-        let waker = entry.waker.take();
-        self.free = index;
+        if self.returned == index {
+            self.returned = previous;
+        }
         self.set_next(previous, next);
         self.set_previous(next, previous);
-        waker
+        Some(waker)
+    }
+
+    /// Makes the entry of a waiter that is not in the list anybody's.
+    fn free(&mut self, index: u32) {
+        let entry = &mut self.entries[index as usize];
+        entry.ticket = 0;
+        entry.generation = entry.generation.wrapping_add(1);
+        entry.next = self.free;
+        self.free = index;
+    }
+
+    /// Links a waiter behind another (or at the start).
+    fn link(&mut self, previous: u32, index: u32) {
+        let next = self.entries.get(previous as usize).map_or(self.first, |entry| entry.next);
+        let entry = &mut self.entries[index as usize];
+        (entry.previous, entry.next) = (previous, next);
+        self.set_next(previous, index);
+        self.set_previous(next, index);
     }
 
     /// Links `index` (or the list's start) to `next`.
@@ -355,5 +477,47 @@ mod tests {
         list.park(&word, &mut again, &waker, true, 0);
         assert_ne!(again, a);
         assert_ne!(again, b);
+    }
+    /// Random comings and goings, against a list that is sorted by hand.
+    #[test]
+    fn the_order_is_that_of_coming() {
+        let (list, word) = (WaitList::new(), AtomicU32::new(STRICT));
+        let waiters: Vec<_> = (0..40).map(|_| counter()).collect();
+        let mut keys = vec![None; waiters.len()];
+        // Those that wait, and those that were woken and have not come back, in order of coming.
+        let (mut waiting, mut woken) = (Vec::<(u32, usize)>::new(), Vec::<(u32, usize)>::new());
+        let mut random = 1u32;
+        for turn in 0..20_000 {
+            random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            let i = (random >> 8) as usize % waiters.len();
+            let is_waiting = waiting.iter().position(|waiter| waiter.1 == i);
+            let was_woken = woken.iter().position(|waiter| waiter.1 == i);
+            match (random >> 28, is_waiting, was_woken) {
+                (0..5, _, _) if !waiting.is_empty() => {
+                    let before = waiters.iter().map(|(c, _)| count(c)).collect::<Vec<_>>();
+                    list.wake(&word, 1);
+                    let first = waiting.remove(0);
+                    woken.push(first);
+                    let after = (0..waiters.len()).filter(|&i| count(&waiters[i].0) > before[i]);
+                    assert_eq!(after.collect::<Vec<_>>(), [first.1], "turn {turn}");
+                }
+                (5, Some(at), _) => {
+                    waiting.remove(at);
+                    assert!(!list.unpark(&word, keys[i].take().expect("parked")));
+                }
+                (5, _, Some(at)) => {
+                    woken.remove(at);
+                    assert!(list.unpark(&word, keys[i].take().expect("parked")));
+                }
+                (_, None, at) => {
+                    let came = at.map_or(turn, |at| woken.remove(at).0);
+                    waiting.push((came, i));
+                    waiting.sort_unstable();
+                    assert!(list.park(&word, &mut keys[i], &waiters[i].1, true, 0));
+                }
+                _ => assert!(!list.park(&word, &mut keys[i], &waiters[i].1, true, 0)),
+            }
+            assert_eq!(list.len(), waiting.len());
+        }
     }
 }

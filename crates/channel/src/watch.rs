@@ -16,15 +16,12 @@
 //! ```
 
 use std::fmt;
-use std::future::Future;
 use std::ops::Deref;
-use std::pin::Pin;
-use std::task::{Context, Poll};
 
 use crate::SendError;
 use crate::error::Closed;
 use crate::sync::{Arc, AtomicU64, AtomicUsize, Ordering, RwLock, RwLockReadGuard};
-use crate::wait::{Key, Queue};
+use crate::wait::{Queue, Until};
 
 /// In the version: all senders are gone.
 const CLOSED: u64 = 1;
@@ -45,18 +42,15 @@ struct Shared<T> {
 
 /// A channel that holds one value, `initial` at first, which counts as seen.
 pub fn channel<T>(initial: T) -> (Sender<T>, Receiver<T>) {
-    let shared = Arc::new(Shared {
-        value: RwLock::new(initial),
-        version: AtomicU64::new(0),
-        changed: Queue::new(),
-        abandoned: Queue::new(),
-        senders: AtomicUsize::new(1),
-        receivers: AtomicUsize::new(1),
-    });
-    (Sender { shared: shared.clone() }, Receiver { shared, seen: 0 })
+    let sender = Sender::new(initial);
+    let receiver = sender.subscribe();
+    (sender, receiver)
 }
 
 /// The value, borrowed. While one is alive, senders wait: keep it short, and never across an await.
+///
+/// A thread that holds one must neither send into the channel nor borrow from it again: the first waits
+/// for itself, the second may wait for a sender that waits for it.
 pub struct Ref<'a, T>(RwLockReadGuard<'a, T>);
 
 impl<T> Deref for Ref<'_, T> {
@@ -76,6 +70,32 @@ impl<T: fmt::Debug> fmt::Debug for Ref<'_, T> {
 impl<T> Shared<T> {
     fn read(&self) -> Ref<'_, T> {
         Ref(self.value.read().unwrap_or_else(|poisoned| poisoned.into_inner()))
+    }
+
+    /// The version as receivers count it.
+    fn version(&self) -> u64 {
+        // Acquire: pairs with the release of whoever changed it.
+        self.version.load(Ordering::Acquire) & !CLOSED
+    }
+
+    fn has_changed(&self, seen: u64) -> Result<bool, Closed> {
+        // Acquire: as above.
+        match self.version.load(Ordering::Acquire) {
+            version if version & !CLOSED != seen => Ok(true),
+            version if version & CLOSED != 0 => Err(Closed),
+            _ => Ok(false),
+        }
+    }
+
+    async fn changed(&self, seen: &mut u64) -> Result<(), Closed> {
+        let changed = || match self.has_changed(*seen) {
+            Ok(false) => None,
+            Ok(true) => Some(Ok(())),
+            Err(closed) => Some(Err(closed)),
+        };
+        Until::new(&self.changed, changed).await?;
+        *seen = self.version();
+        Ok(())
     }
 
     /// Changes the value, and says so if `change` says that it has.
@@ -100,6 +120,26 @@ pub struct Sender<T> {
 }
 
 impl<T> Sender<T> {
+    /// A sender without receivers, which [`subscribe`](Self::subscribe) makes.
+    ///
+    /// ```
+    /// let s = ziggurat_channel::watch::Sender::new(1);
+    /// assert!(s.is_closed());
+    /// assert_eq!(s.send_replace(2), 1);
+    /// assert_eq!(*s.subscribe().borrow(), 2);
+    /// ```
+    pub fn new(initial: T) -> Self {
+        let shared = Shared {
+            value: RwLock::new(initial),
+            version: AtomicU64::new(0),
+            changed: Queue::new(),
+            abandoned: Queue::new(),
+            senders: AtomicUsize::new(1),
+            receivers: AtomicUsize::new(0),
+        };
+        Sender { shared: Arc::new(shared) }
+    }
+
     /// Replaces the value.
     ///
     /// # Errors
@@ -141,13 +181,22 @@ impl<T> Sender<T> {
     pub fn subscribe(&self) -> Receiver<T> {
         // Relaxed: a count gives access to nothing.
         self.shared.receivers.fetch_add(1, Ordering::Relaxed);
-        let seen = self.shared.version.load(Ordering::Acquire) & !CLOSED;
-        Receiver { shared: self.shared.clone(), seen }
+        Receiver { shared: self.shared.clone(), seen: self.shared.version() }
     }
 
     /// The number of receivers.
     pub fn receiver_count(&self) -> usize {
         self.shared.receivers.load(Ordering::Acquire)
+    }
+
+    /// The number of senders.
+    pub fn sender_count(&self) -> usize {
+        self.shared.senders.load(Ordering::Acquire)
+    }
+
+    /// Whether both send into the same channel.
+    pub fn same_channel(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.shared, &other.shared)
     }
 
     /// Whether there is no receiver.
@@ -161,8 +210,13 @@ impl<T> Sender<T> {
     ///
     /// Nothing is lost when the future is dropped.
     pub async fn closed(&self) {
-        Until { queue: &self.shared.abandoned, key: None, done: || self.is_closed().then_some(()) }
-            .await;
+        Until::new(&self.shared.abandoned, || self.is_closed().then_some(())).await;
+    }
+}
+
+impl<T: Default> Default for Sender<T> {
+    fn default() -> Self {
+        Sender::new(T::default())
     }
 }
 
@@ -206,7 +260,7 @@ impl<T> Receiver<T> {
     pub fn borrow_and_update(&mut self) -> Ref<'_, T> {
         let value = self.shared.read();
         // Under the lock, so that it is this value's version.
-        self.seen = self.shared.version.load(Ordering::Acquire) & !CLOSED;
+        self.seen = self.shared.version();
         value
     }
 
@@ -216,11 +270,30 @@ impl<T> Receiver<T> {
     ///
     /// When all senders are gone and there is none.
     pub fn has_changed(&self) -> Result<bool, Closed> {
-        match self.shared.version.load(Ordering::Acquire) {
-            version if version & !CLOSED != self.seen => Ok(true),
-            version if version & CLOSED != 0 => Err(Closed),
-            _ => Ok(false),
-        }
+        self.shared.has_changed(self.seen)
+    }
+
+    /// Makes the present value count as not seen.
+    ///
+    /// ```
+    /// # futures_lite::future::block_on(async {
+    /// let (_s, mut r) = ziggurat_channel::watch::channel(1);
+    /// r.mark_changed();
+    /// assert_eq!(r.changed().await, Ok(())); // at once
+    /// # });
+    /// ```
+    pub fn mark_changed(&mut self) {
+        self.seen = self.seen.wrapping_sub(NEXT);
+    }
+
+    /// Makes the present value count as seen.
+    pub fn mark_unchanged(&mut self) {
+        self.seen = self.shared.version();
+    }
+
+    /// Whether both receive from the same channel.
+    pub fn same_channel(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.shared, &other.shared)
     }
 
     /// Waits for a value that has not been seen, which then counts as seen.
@@ -233,20 +306,11 @@ impl<T> Receiver<T> {
     ///
     /// Nothing is lost when the future is dropped.
     pub async fn changed(&mut self) -> Result<(), Closed> {
-        let changed = || match self.has_changed() {
-            Ok(false) => None,
-            Ok(true) => Some(Ok(())),
-            Err(closed) => Some(Err(closed)),
-        };
-        let result = Until { queue: &self.shared.changed, key: None, done: changed }.await;
-        if result.is_ok() {
-            self.seen = self.shared.version.load(Ordering::Acquire) & !CLOSED;
-        }
-        result
+        self.shared.changed(&mut self.seen).await
     }
 
-    /// Waits until the value fulfils a condition. That value counts as seen; it may have been replaced
-    /// again by the time that this completes.
+    /// Waits until the value fulfils a condition, and returns that value, which counts as seen. A value
+    /// that fulfils it at once counts, too, even if it has been seen.
     ///
     /// # Errors
     ///
@@ -255,11 +319,32 @@ impl<T> Receiver<T> {
     /// # Cancel safety
     ///
     /// Nothing is lost when the future is dropped; values that did not fulfil it count as seen.
-    pub async fn wait_for(&mut self, mut condition: impl FnMut(&T) -> bool) -> Result<(), Closed> {
-        while !condition(&self.borrow_and_update()) {
-            self.changed().await?;
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # futures_lite::future::block_on(async {
+    /// let (s, mut r) = ziggurat_channel::watch::channel(1);
+    /// s.send(5).unwrap();
+    /// assert_eq!(*r.wait_for(|value| *value > 3).await.unwrap(), 5);
+    /// # });
+    /// ```
+    pub async fn wait_for(
+        &mut self,
+        mut condition: impl FnMut(&T) -> bool,
+    ) -> Result<Ref<'_, T>, Closed> {
+        let Receiver { shared, seen } = self;
+        loop {
+            {
+                let value = shared.read();
+                // Under the lock, as above.
+                *seen = shared.version();
+                if condition(&value) {
+                    return Ok(value);
+                }
+            }
+            shared.changed(seen).await?;
         }
-        Ok(())
     }
 }
 
@@ -282,34 +367,5 @@ impl<T> Drop for Receiver<T> {
 impl<T> fmt::Debug for Receiver<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Receiver").finish_non_exhaustive()
-    }
-}
-
-/// Waits in a queue until `done` says something.
-struct Until<'a, F> {
-    queue: &'a Queue,
-    key: Option<Key>,
-    done: F,
-}
-
-impl<F> Unpin for Until<'_, F> {}
-
-impl<R, F: FnMut() -> Option<R>> Future for Until<'_, F> {
-    type Output = R;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<R> {
-        let Until { queue, key, done } = self.get_mut();
-        if let Some(result) = done() {
-            return Poll::Ready(result);
-        }
-        queue.park(key, cx.waker());
-        done().map_or(Poll::Pending, Poll::Ready)
-    }
-}
-
-impl<F> Drop for Until<'_, F> {
-    fn drop(&mut self) {
-        // Everybody is woken at once, so that there is nothing to pass on.
-        self.queue.unpark(&mut self.key, true);
     }
 }

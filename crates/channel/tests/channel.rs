@@ -91,6 +91,12 @@ fn bad_capacities_are_refused() {
     let huge = std::num::NonZeroUsize::MAX;
     assert!(try_bounded::<u64>(huge).is_err());
     assert!(ziggurat_channel::spsc::try_bounded::<u64>(huge).is_err());
+    // These need no memory, but positions: there are 2^48.
+    #[cfg(target_pointer_width = "64")]
+    for exponent in [47, 48, 50] {
+        let many = std::num::NonZeroUsize::new(1 << exponent).unwrap();
+        assert!(ziggurat_channel::spsc::try_bounded::<()>(many).is_err());
+    }
 }
 
 #[test]

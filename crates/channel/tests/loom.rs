@@ -156,6 +156,21 @@ fn many_to_many() {
         assert_eq!(received, [1, 2, 3]);
         assert_eq!(a.join().unwrap(), 3);
     });
+    model(
+        "a batch finds the room that a receive has made, beside another that is not done",
+        3,
+        || {
+            let (s, r) = bounded(2);
+            (1..=2).for_each(|i| s.try_send(i).unwrap());
+            let other = r.clone();
+            let a = thread::spawn(move || other.try_recv().unwrap());
+            let mut sum = r.try_recv().unwrap();
+            let mut items: VecDeque<_> = [3].into();
+            assert_eq!(s.try_send_many(&mut items), Ok(1));
+            sum += a.join().unwrap();
+            assert_eq!(sum + r.try_recv().unwrap(), 6);
+        },
+    );
     model("a reservation beside a send", 2, || {
         let (s, r) = bounded(1);
         let other = s.clone();
@@ -253,6 +268,69 @@ fn made_of_locks() {
         let a = thread::spawn(move || s.send(Box::new(1)).is_ok());
         drop(r);
         a.join().unwrap();
+    });
+    model("oneshot, send against close: received, or handed back", 3, || {
+        let (s, mut r) = oneshot::channel();
+        let a = thread::spawn(move || s.send(1).is_ok());
+        r.close();
+        let received = r.try_recv().is_ok();
+        // An item that came between the two is still there.
+        assert_eq!(a.join().unwrap(), received || r.try_recv().is_ok());
+    });
+    model("oneshot, the receiver's end wakes a sender that waits for it", 3, || {
+        let (mut s, r) = oneshot::channel::<u8>();
+        let a = thread::spawn(move || block_on(s.closed()));
+        drop(r);
+        a.join().unwrap();
+    });
+    model("watch, the last receiver's end wakes a sender, unless another comes", 2, || {
+        let (s, r) = watch::channel(0);
+        let a = thread::spawn(move || {
+            let late = r.clone();
+            drop(r);
+            drop(late);
+        });
+        block_on(s.closed());
+        assert!(s.is_closed());
+        a.join().unwrap();
+    });
+    model("watch, a value that was waited for is the one that is seen", 2, || {
+        let (s, mut r) = watch::channel(0);
+        let a =
+            thread::spawn(move || (1..=3).for_each(|value| assert!(s.send_replace(value) < value)));
+        let seen = block_on(r.wait_for(|value| *value >= 2)).map(|value| *value).unwrap();
+        let latest = *r.borrow_and_update();
+        assert!(2 <= seen && seen <= latest);
+        a.join().unwrap();
+        assert_eq!(block_on(r.wait_for(|value| *value == 3)).map(|value| *value), Ok(3));
+    });
+    model("broadcast, a woken sender that leaves passes the wake on", 2, || {
+        let (s, mut r) = broadcast::bounded(1, Lag::Wait);
+        s.try_send(1).unwrap();
+        let (one, two) = (s.clone(), s);
+        // Polled once and dropped, woken or not.
+        let a = thread::spawn(move || {
+            let mut send = Box::pin(one.send(2));
+            let waker = futures::task::noop_waker();
+            send.as_mut().poll(&mut Context::from_waker(&waker)).is_ready()
+        });
+        let b = thread::spawn(move || block_on(two.send(3)).unwrap());
+        let mut received = 0;
+        while let Ok(item) = block_on(r.recv()) {
+            received += item;
+        }
+        assert_eq!(received, if a.join().unwrap() { 6 } else { 4 });
+        b.join().unwrap();
+    });
+    model("broadcast, the last receiver's end wakes who waits for room and for the end", 2, || {
+        let (s, r) = broadcast::bounded(1, Lag::Wait);
+        s.try_send(1).unwrap();
+        let other = s.clone();
+        let a = thread::spawn(move || assert!(block_on(s.send(2)).is_err()));
+        let b = thread::spawn(move || block_on(other.closed()));
+        drop(r);
+        a.join().unwrap();
+        b.join().unwrap();
     });
     model("watch, the last value is seen", 2, || {
         let (s, mut r) = watch::channel(0);

@@ -16,6 +16,7 @@
 use std::mem::MaybeUninit;
 
 use super::{Miss, publish_word};
+use crate::channel::Items;
 use crate::fence;
 use crate::layout::{
     ASYMMETRIC, ENDED, FAULT_NONE, FAULT_POSITION, Header, KIND_SPSC, ONE, PARKED,
@@ -33,7 +34,7 @@ const OPEN: u64 = u64::MAX;
 pub(crate) struct Ring<T> {
     pub(crate) header: Header,
     pub(crate) waiters: Waiters,
-    _items: std::marker::PhantomData<T>,
+    _items: Items<T>,
 }
 
 // SAFETY: an item is written by the sender and read by the receiver, after the position that hands it
