@@ -3,6 +3,8 @@
 #![forbid(unsafe_code)]
 
 #[doc(inline)]
+pub use ziggurat_channel as channel;
+#[doc(inline)]
 pub use ziggurat_core as core;
 #[doc(inline)]
 pub use ziggurat_patterns as patterns;

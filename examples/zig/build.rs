@@ -2,4 +2,5 @@
 
 fn main() {
     ziggurat_zig_build::Build::new("zig/examples.zig").compile("examples");
+    ziggurat_zig_build::Build::new("zig/channels.zig").compile("channels");
 }

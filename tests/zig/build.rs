@@ -2,4 +2,5 @@
 
 fn main() {
     ziggurat_zig_build::Build::new("zig/fixtures.zig").compile("fixtures");
+    ziggurat_zig_build::Build::new("zig/channels.zig").compile("channels");
 }

@@ -26,7 +26,12 @@ pub const kind = struct {
     pub const float: u32 = 3;
     pub const struct_: u32 = 4;
     pub const bytes: u32 = 5;
+    pub const sender: u32 = 6;
+    pub const receiver: u32 = 7;
 };
+
+/// Where an end's kind has the kind of the item.
+pub const item_shift = 8;
 
 pub const export_kind = struct {
     pub const source: u32 = 1;

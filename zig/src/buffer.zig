@@ -59,6 +59,16 @@ pub const Buffer = extern struct {
         return if (buffer.raw.ptr) |ptr| ptr[0..buffer.raw.len] else &.{};
     }
 
+    /// Whether the description is one that an owned run of bytes can have: what can be checked about one
+    /// that came from outside.
+    pub fn isPossible(buffer: Buffer) bool {
+        const raw = buffer.raw;
+        const address = @intFromPtr(raw.ptr);
+        return @popCount(raw.@"align") == 1 and raw.len <= raw.cap and raw.cap <= std.math.maxInt(isize) and
+            (raw.ptr != null or raw.cap == 0) and address & (raw.@"align" - 1) == 0 and
+            address <= std.math.maxInt(usize) - raw.cap;
+    }
+
     fn freeOwned(_: ?*anyopaque, ptr: ?[*]u8, cap: usize, _: usize) callconv(.c) void {
         std.heap.c_allocator.free(ptr.?[0..cap]);
     }

@@ -3,7 +3,9 @@
 const std = @import("std");
 const Io = std.Io;
 const abi = @import("abi.zig");
+const ends = @import("channel/ends.zig");
 const shape = @import("shape.zig");
+const Header = @import("channel/layout.zig").Header;
 const types = @import("types.zig");
 const Opening = @import("opening.zig").Opening;
 const State = @import("state.zig").State;
@@ -26,9 +28,20 @@ pub fn FunctionSink(comptime name: []const u8, comptime function: anytype) type 
         params: Shape.Params,
         result: Shape.Result,
 
+        const result_is_end = ends.isEnd(Shape.Result);
+
         const opening = Opening(Self);
         pub const open = opening.open;
-        pub const deinit = opening.deinit;
+
+        pub fn deinit(self: *Self) void {
+            if (result_is_end) if (self.holdsEnd()) self.result.deinit();
+            opening.deinit(self);
+        }
+
+        /// A result that nobody asked for.
+        pub fn holdsEnd(self: *const Self) bool {
+            return if (result_is_end) self.state.outcome == abi.status.done and self.result.ring != .gone else false;
+        }
 
         pub fn check(_: *const abi.OpenOptions) !void {}
 
@@ -38,7 +51,7 @@ pub fn FunctionSink(comptime name: []const u8, comptime function: anytype) type 
 
         pub fn run(state: *State(Self, name, Wire), io: Io) void {
             const self: *Self = @alignCast(@fieldParentPtr("state", state));
-            if (Shape.call(io, &self.in, self.params)) |value| {
+            if (Shape.call(io, &self.in, &self.params)) |value| {
                 self.result = value;
                 state.outcome = abi.status.done;
             } else |err| {
@@ -87,7 +100,10 @@ pub fn FunctionSink(comptime name: []const u8, comptime function: anytype) type 
             if (!state.handoff.pollFinished(cx)) return abi.status.pending;
             if (state.outcome == abi.status.done and Shape.Result != void) {
                 const self: *Self = @alignCast(@fieldParentPtr("state", state));
-                @as(*Shape.Result, @ptrCast(@alignCast(out))).* = self.result;
+                if (result_is_end) {
+                    // The host's now.
+                    @as(*?*Header, @ptrCast(@alignCast(out))).* = self.result.toAbi();
+                } else @as(*Shape.Result, @ptrCast(@alignCast(out))).* = self.result;
             }
             return state.outcome;
         }

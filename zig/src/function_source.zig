@@ -29,6 +29,10 @@ pub fn FunctionSource(comptime name: []const u8, comptime function: anytype) typ
         pub const open = opening.open;
         pub const deinit = opening.deinit;
 
+        pub fn holdsEnd(_: *const Self) bool {
+            return false;
+        }
+
         pub fn check(options: *const abi.OpenOptions) !void {
             if (bytes and options.pool == null) return error.PoolMissing;
         }
@@ -51,7 +55,7 @@ pub fn FunctionSource(comptime name: []const u8, comptime function: anytype) typ
         }
 
         fn produce(self: *Self, io: Io) anyerror!void {
-            const returned = Shape.call(io, &self.out, self.params);
+            const returned = Shape.call(io, &self.out, &self.params);
             if (!bytes) return returned;
             // What was written is delivered, also before an error.
             const flushed = self.out.flush();

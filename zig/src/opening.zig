@@ -48,6 +48,8 @@ pub fn Opening(comptime Self: type) type {
         /// Called by the state, when it is gone.
         pub fn deinit(self: *Self) void {
             shape.freeParams(Params, gpa, self.params);
+            // Of a function that never ran.
+            shape.dropEnds(Params, &self.params);
             gpa.destroy(self);
         }
     };

@@ -83,6 +83,10 @@ pub fn PollSource(comptime name: []const u8, comptime Machine: type) type {
         const Self = @This();
         const init_info = @typeInfo(@TypeOf(Machine.init)).@"fn";
         const Params = shape.ParamsFrom(init_info.param_types);
+        comptime {
+            if (shape.hasEnds(Params)) @compileError("ziggurat: `" ++ name ++ "` (" ++ @typeName(Machine) ++
+                ") cannot take an end of a channel: a state machine has no thread that could wait");
+        }
 
         pub const item_desc = types.desc(Machine.Item);
         pub const result_desc = types.desc(void);

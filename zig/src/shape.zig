@@ -3,6 +3,8 @@
 const std = @import("std");
 const abi = @import("abi.zig");
 const types = @import("types.zig");
+const ends = @import("channel/ends.zig");
+const AcceptError = @import("channel/layout.zig").AcceptError;
 const In = @import("in.zig").In;
 const Out = @import("out.zig").Out;
 
@@ -54,8 +56,16 @@ pub fn Shape(comptime role: Role, comptime name: []const u8, comptime function: 
         pub const Result = Payload;
         pub const Params = ParamsFrom(info.param_types[2..]);
 
-        pub fn call(io: std.Io, port: *Port, params: Params) anyerror!Result {
-            return @call(.auto, function, .{ io, port } ++ params);
+        pub fn call(io: std.Io, port: *Port, params: *Params) anyerror!Result {
+            var args: std.meta.ArgsTuple(Function) = undefined;
+            args[0] = io;
+            args[1] = port;
+            inline for (params, 2..) |*param, i| {
+                args[i] = if (comptime ends.isEnd(@TypeOf(param.*))) param else param.*;
+            }
+            // The ends that the function has not moved elsewhere end with it.
+            defer dropEnds(Params, params);
+            return @call(.auto, function, args);
         }
     };
 }
@@ -72,10 +82,11 @@ fn mismatch(comptime role: Role, comptime name: []const u8, comptime Found: type
         "\n    wanted: " ++ role.want() ++ "\n    found:  " ++ @typeName(Found));
 }
 
-/// A function's further parameters: a tuple, how it is described, and how it is copied in.
+/// A function's further parameters: a tuple, how it is described, and how it is copied in. Ends of
+/// channels, which the function gets pointers to, are kept in it.
 pub fn ParamsFrom(comptime param_types: []const ?type) type {
     var list: [param_types.len]type = undefined;
-    for (&list, param_types) |*slot, T| slot.* = T.?;
+    for (&list, param_types) |*slot, T| slot.* = ends.Kept(T.?);
     return @Tuple(&list);
 }
 
@@ -87,9 +98,10 @@ pub fn describeParams(comptime Params: type) [@typeInfo(Params).@"struct".field_
     return table;
 }
 
-pub const ParamError = error{ OutOfMemory, ArgumentMismatch };
+pub const ParamError = error{ OutOfMemory, ArgumentMismatch } || AcceptError;
 
-/// Copies the arguments in. `freeParams` frees the copies.
+/// Copies the arguments in. `freeParams` frees the copies. Ends of channels are the host's until the handle
+/// is: `dropEnds` is for later.
 pub fn readParams(comptime Params: type, gpa: std.mem.Allocator, args: []const abi.Arg) ParamError!Params {
     const field_types = @typeInfo(Params).@"struct".field_types;
     if (args.len != field_types.len) return error.ArgumentMismatch;
@@ -106,6 +118,8 @@ pub fn readParams(comptime Params: type, gpa: std.mem.Allocator, args: []const a
         if (comptime types.isBytes(T)) {
             const slice: *const abi.Slice = @ptrCast(@alignCast(args[i].value));
             params[i] = try gpa.dupe(u8, slice.get());
+        } else if (comptime ends.isEnd(T)) {
+            params[i] = try .fromAbi(@as(*const ?*anyopaque, @ptrCast(@alignCast(args[i].value))).*);
         } else {
             params[i] = @as(*const T, @ptrCast(@alignCast(args[i].value))).*;
         }
@@ -118,6 +132,19 @@ pub fn freeParams(comptime Params: type, gpa: std.mem.Allocator, params: Params)
     inline for (@typeInfo(Params).@"struct".field_types, 0..) |T, i| {
         if (comptime types.isBytes(T)) gpa.free(params[i]);
     }
+}
+
+/// Drops the ends that have not been moved elsewhere.
+pub fn dropEnds(comptime Params: type, params: *Params) void {
+    inline for (params) |*param| {
+        if (comptime ends.isEnd(@TypeOf(param.*))) param.deinit();
+    }
+}
+
+/// Whether a function takes ends of channels.
+pub fn hasEnds(comptime Params: type) bool {
+    for (@typeInfo(Params).@"struct".field_types) |T| if (ends.isEnd(T)) return true;
+    return false;
 }
 
 test "arguments are copied, and freed when one cannot be" {

@@ -13,7 +13,8 @@ const PoolClient = @import("pool.zig").PoolClient;
 const Runner = @import("runner.zig").Runner;
 
 /// The first field, named `state`, of `Owner`, which is what the host's handle points to. `Owner` has a
-/// `deinit` that frees itself, called after this is gone.
+/// `deinit` that frees itself, called after this is gone, and says by `holdsEnd` whether that drops the
+/// end of a channel.
 pub fn State(comptime Owner: type, comptime name: []const u8, comptime Wire: type) type {
     return struct {
         const Self = @This();
@@ -119,12 +120,13 @@ pub fn State(comptime Owner: type, comptime name: []const u8, comptime Wire: typ
             if (s.references.fetchSub(1, .acq_rel) == 1) s.destroy();
         }
 
-        /// Buffers that nobody took are released by whoever made them, Rust code that may use
-        /// thread-locals: not on a thread that has lost them.
+        /// Buffers and ends of channels that nobody took go back to whoever made them, Rust code that may
+        /// use thread-locals: not on a thread that has lost them.
         fn releaseAtExit(r: *Runner) void {
             const s = fromRunner(r);
             if (s.references.fetchSub(1, .acq_rel) != 1) return;
-            if (!builtin.single_threaded and Wire == Buffer and !s.handoff.ring.isEmpty()) {
+            const left = (Wire == Buffer and !s.handoff.ring.isEmpty()) or owner(s).holdsEnd();
+            if (!builtin.single_threaded and left) {
                 if (std.Thread.spawn(.{}, destroy, .{s})) |thread| return thread.detach() else |_| {}
             }
             s.destroy();

@@ -2,6 +2,7 @@
 
 const std = @import("std");
 const abi = @import("abi.zig");
+const ends = @import("channel/ends.zig");
 const Buffer = @import("buffer.zig").Buffer;
 
 /// The description of `T`; a compile error says why when `T` cannot cross.
@@ -11,6 +12,7 @@ pub fn desc(comptime T: type) abi.TypeDesc {
         .@"align" = @alignOf(abi.RawBuffer),
         .size = @sizeOf(abi.RawBuffer),
     };
+    if (comptime ends.isEnd(T)) return ends.desc(T);
     if (T == void) return .{ .kind = abi.kind.void_, .@"align" = 1, .size = 0 };
     comptime assertPlain(T, @typeName(T));
     return .{

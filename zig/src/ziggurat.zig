@@ -19,6 +19,9 @@
 //!     .lines = ziggurat.source(lines),
 //! });
 //! ```
+//!
+//! A function may also take ends of channels that Rust has made: `*ziggurat.Sender(T)`,
+//! `*ziggurat.Receiver(T)`.
 
 const std = @import("std");
 const builtin = @import("builtin");
@@ -40,21 +43,31 @@ pub const In = @import("in.zig").In;
 pub const Out = @import("out.zig").Out;
 pub const Poll = poll_source.Poll;
 pub const Waker = poll_source.Waker;
+pub const Receiver = ends.Receiver;
+pub const Sender = ends.Sender;
 pub const exports = exports_mod.exports;
 pub const sink = exports_mod.sink;
 pub const source = exports_mod.source;
+
+/// The offsets of a channel's fields, for a test that compares them with Rust's.
+pub const channel_offsets = @import("channel/layout.zig").offsets;
 
 /// For the generated root file.
 pub const exportLibrary = exports_mod.exportLibrary;
 /// For the generated root file.
 pub const panicHandler = @import("panic.zig").panicHandler;
 
+const ends = @import("channel/ends.zig");
 const exports_mod = @import("exports.zig");
 const poll_source = @import("poll_source.zig");
 
 test {
     _ = @import("abi.zig");
     _ = @import("buffer.zig");
+    _ = @import("channel/ends.zig");
+    _ = @import("channel/hostile_tests.zig");
+    _ = @import("channel/parker.zig");
+    _ = @import("channel/tests.zig");
     _ = @import("failure.zig");
     _ = @import("function_sink.zig");
     _ = @import("function_source.zig");

@@ -4,11 +4,15 @@ use std::collections::VecDeque;
 use std::marker::PhantomData;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 
-use crate::layout::{CLOSED, FAULT_NONE, Header, KIND_BOUNDED, PARKED};
+use crate::inspect;
+use crate::layout::{CLOSED, FAULT_ITEM, FAULT_NONE, Header, KIND_BOUNDED, PARKED};
 use crate::ring::{Bounded, Miss, Unbounded, bounded, unbounded};
 use crate::sync::{AtomicPtr, AtomicUsize, Backoff, Ordering};
 use crate::wait::Queue;
 use crate::waiters::{Place, Side, Waiters};
+
+/// See [`Channel::gives_up`].
+const PEER_TURNS: u32 = 100_000;
 
 /// The header comes first: its address is the channel's address.
 #[repr(C)]
@@ -64,6 +68,7 @@ pub(crate) struct Channel<T> {
 pub(crate) type Items<T> = PhantomData<(T, fn(T) -> T)>;
 
 /// The memory of the slots, which is freed even if an item's drop panics.
+#[repr(C)]
 struct Memory<T> {
     spare: AtomicPtr<u8>,
     free: unsafe fn(&Header, &AtomicPtr<u8>),
@@ -165,9 +170,10 @@ impl<T> Channel<T> {
     #[inline]
     pub(crate) fn push_settled(&self, mut item: T) -> Result<(), (Miss, T)> {
         let mut backoff = Backoff::new();
+        let mut turns = 0;
         loop {
             match self.push(item) {
-                Err((Miss::Busy, back)) => item = back,
+                Err((Miss::Busy, back)) if !self.gives_up(&mut turns) => item = back,
                 done => return done,
             }
             backoff.snooze();
@@ -184,7 +190,12 @@ impl<T> Channel<T> {
             match self.ring().force(item) {
                 Ok((displaced, parked)) => {
                     self.sent(parked, 1);
-                    return Ok(displaced);
+                    return match displaced {
+                        Some(item) if !inspect::passes(&self.header, &item) => {
+                            Ok(self.refuse(item).ok())
+                        }
+                        displaced => Ok(displaced),
+                    };
                 }
                 Err((Miss::Closed, back)) => return Err(back),
                 Err((miss, back)) => {
@@ -205,10 +216,18 @@ impl<T> Channel<T> {
         match self.ring().pop() {
             Ok((item, parked)) => {
                 self.received(parked, 1);
-                Ok(item)
+                if inspect::passes(&self.header, &item) { Ok(item) } else { self.refuse(item) }
             }
             Err(miss) => Err(self.check(miss)),
         }
+    }
+
+    /// An item that cannot be is left alone, and the channel is closed. Yields the next one.
+    #[cold]
+    fn refuse(&self, item: T) -> Result<T, Miss> {
+        std::mem::forget(item);
+        self.fail(FAULT_ITEM);
+        self.pop()
     }
 
     #[inline(never)]
@@ -222,12 +241,22 @@ impl<T> Channel<T> {
     #[inline]
     pub(crate) fn pop_settled(&self) -> Result<T, Miss> {
         let mut backoff = Backoff::new();
+        let mut turns = 0;
         loop {
             match self.pop() {
-                Err(Miss::Busy) => backoff.snooze(),
+                Err(Miss::Busy) if !self.gives_up(&mut turns) => backoff.snooze(),
                 done => return done,
             }
         }
+    }
+
+    /// Whether so many turns are enough to wait for somebody who is in the middle of an operation. Rust
+    /// code is a few instructions from being done, unless it does not run; of another language's code
+    /// nobody knows.
+    #[cold]
+    fn gives_up(&self, turns: &mut u32) -> bool {
+        *turns = turns.saturating_add(1);
+        *turns > PEER_TURNS && !self.header.vtable.load(Ordering::Relaxed).is_null()
     }
 
     /// Moves up to `most` items from the front of `items` in; at least one.
@@ -253,9 +282,16 @@ impl<T> Channel<T> {
             // Before the claim, so that nothing after it can fail.
             items.reserve(most);
             let claim = self.ring().claim_pop(most as u64).map_err(|miss| self.check(miss))?;
+            let before = items.len();
             let parked = self.ring().drain(claim, |item| items.push(item));
             self.received(parked, claim.count());
-            Ok(claim.count())
+            if inspect::retain(&self.header, items, before) < claim.count() {
+                self.fail(FAULT_ITEM);
+                if items.len() == before {
+                    return self.pop_many(items, most);
+                }
+            }
+            Ok(items.len() - before)
         } else {
             let most = most.min(unbounded::SLOTS as usize);
             items.reserve(most);

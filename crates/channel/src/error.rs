@@ -161,6 +161,9 @@ pub enum ProtocolError {
     /// A slot whose stamp is from the future, or from nowhere.
     #[error("a slot of the shared ring has a stamp that cannot have come about")]
     Stamp,
+    /// An item that cannot be: a buffer whose description is impossible.
+    #[error("an item of the shared ring is impossible")]
+    Item,
     /// A fault with a number that this version does not know.
     #[error("the shared ring was closed with fault {0}")]
     Other(u32),
@@ -172,6 +175,7 @@ impl ProtocolError {
             crate::layout::FAULT_NONE => None,
             crate::layout::FAULT_POSITION => Some(ProtocolError::Position),
             crate::layout::FAULT_STAMP => Some(ProtocolError::Stamp),
+            crate::layout::FAULT_ITEM => Some(ProtocolError::Item),
             other => Some(ProtocolError::Other(other)),
         }
     }

@@ -21,11 +21,12 @@
 //! | 48 | 8 | `slots` | maker |
 //! | 56 | 8 | `stride`, in bytes, from slot to slot | maker |
 //! | 64 | 8 | `value`, the offset of the item in its slot, in bytes | maker |
-//! | 72 | 4 | `item_kind`: a kind of zig-ffi's `TypeDesc`; all ones: items stay in Rust | maker |
+//! | 72 | 4 | `item_kind`: one of zig-ffi's `TypeDesc`; all ones: opaque | maker, before an end crosses |
 //! | 76 | 4 | `item_align`, in bytes | maker |
 //! | 80 | 8 | `item_size`, in bytes | maker |
-//! | 88 | 8 | `vtable` | maker |
+//! | 88 | 8 | `vtable` | maker, before an end crosses |
 //! | 96 | 4 | `fault`: 0, or why the channel was closed by force | any |
+//! | 104 | 8 | `maker`: an address that only the library that made the channel has | maker |
 //! | 128 | 8 | `tail`: the senders' word | senders, closers |
 //! | 136 | 8 | `tail_ptr`: unbounded, the segment that `tail` is in | senders |
 //! | 256 | 8 | `head`: the receivers' word | receivers |
@@ -162,6 +163,14 @@ pub const RESERVED: u64 = (ONE - 1) & !CLOSED;
 /// In a stamp: the slot holds an item.
 pub const FULL: u64 = 1;
 
+/// What [`Header`]s made by this copy of the crate have in `maker`: another copy may have other types
+/// behind the header.
+pub(crate) fn maker() -> *const u8 {
+    // Not constant memory, which may be merged with that of others.
+    static MAKER: std::sync::atomic::AtomicU8 = std::sync::atomic::AtomicU8::new(0);
+    MAKER.as_ptr()
+}
+
 /// In a parked word: somebody is in the waiting list.
 pub const PARKED: u32 = 1;
 /// In a parked word: publishers use a full barrier.
@@ -175,6 +184,8 @@ pub const FAULT_NONE: u32 = 0;
 pub const FAULT_POSITION: u32 = 1;
 /// `Header::fault`: a slot's stamp from the future, or from nowhere.
 pub const FAULT_STAMP: u32 = 2;
+/// `Header::fault`: an item that cannot be: a buffer whose description is impossible.
+pub const FAULT_ITEM: u32 = 3;
 
 /// What both sides see of a channel. The module's documentation says who may do what with it.
 #[repr(C, align(128))]
@@ -191,11 +202,12 @@ pub struct Header {
     pub(crate) slots: *mut u8,
     pub(crate) stride: u64,
     pub(crate) value: u64,
-    pub(crate) item_kind: u32,
+    pub(crate) item_kind: AtomicU32,
     pub(crate) item_align: u32,
     pub(crate) item_size: u64,
-    pub(crate) vtable: *const VTable,
+    pub(crate) vtable: AtomicPtr<VTable>,
     pub(crate) fault: AtomicU32,
+    pub(crate) maker: *const u8,
     pub(crate) senders_line: SendersLine,
     pub(crate) receivers_line: ReceiversLine,
     pub(crate) receivers: ParkedLine,
@@ -254,9 +266,9 @@ pub struct VTable {
     /// goes to the next one then.
     pub unpark:
         unsafe extern "C" fn(channel: *const Header, side: u32, ticket: *mut u64, used: u32),
-    /// Closes the channel, with a `FAULT_` or 0.
+    /// Closes the channel, with a `FAULT_` or 0. Either side may, and nobody needs to do more.
     pub close: unsafe extern "C" fn(channel: *const Header, fault: u32),
-    /// Adds a sender (`side` 1) or a receiver (`side` 0).
+    /// Adds a sender (`side` 1) or a receiver (`side` 0). Not for a one-to-one ring.
     pub clone_end: unsafe extern "C" fn(channel: *const Header, side: u32),
     /// Drops a sender or a receiver. The last of a side closes the channel; the last of all frees it.
     pub drop_end: unsafe extern "C" fn(channel: *const Header, side: u32),
@@ -275,6 +287,41 @@ impl std::fmt::Debug for Header {
             .finish_non_exhaustive()
     }
 }
+
+/// The offsets of the header's fields, in order, for a test that compares them with Zig's.
+#[doc(hidden)]
+#[cfg(not(ziggurat_loom))]
+pub const OFFSETS: [usize; 25] = {
+    use std::mem::offset_of as at;
+    let (tail, head) = (at!(Header, senders_line), at!(Header, receivers_line));
+    [
+        at!(Header, magic),
+        at!(Header, struct_size),
+        at!(Header, abi_major),
+        at!(Header, abi_minor),
+        at!(Header, kind),
+        at!(Header, flags),
+        at!(Header, capacity),
+        at!(Header, mask),
+        at!(Header, wrap),
+        at!(Header, slots),
+        at!(Header, stride),
+        at!(Header, value),
+        at!(Header, item_kind),
+        at!(Header, item_align),
+        at!(Header, item_size),
+        at!(Header, vtable),
+        at!(Header, fault),
+        at!(Header, maker),
+        tail + at!(SendersLine, tail),
+        tail + at!(SendersLine, tail_ptr),
+        head + at!(ReceiversLine, head),
+        head + at!(ReceiversLine, head_ptr),
+        at!(Header, receivers) + at!(ParkedLine, word),
+        at!(Header, senders) + at!(ParkedLine, word),
+        at!(Header, senders) + at!(ParkedLine, last),
+    ]
+};
 
 /// The layout on a 64-bit machine, spelled out: a change here is a change of the ABI. (Loom's atomics are
 /// larger.)
@@ -298,6 +345,7 @@ const _: () = {
     assert!(offset_of!(Header, item_size) == 80);
     assert!(offset_of!(Header, vtable) == 88);
     assert!(offset_of!(Header, fault) == 96);
+    assert!(offset_of!(Header, maker) == 104);
     assert!(offset_of!(Header, senders_line) == 128);
     assert!(offset_of!(SendersLine, tail_ptr) == 8);
     assert!(offset_of!(Header, receivers_line) == 256);
@@ -337,11 +385,12 @@ impl Header {
             slots,
             stride: stride as u64,
             value: value as u64,
-            item_kind: ITEM_OPAQUE,
+            item_kind: AtomicU32::new(ITEM_OPAQUE),
             item_align: align_of::<T>() as u32,
             item_size: size_of::<T>() as u64,
-            vtable: std::ptr::null(),
+            vtable: AtomicPtr::new(std::ptr::null_mut()),
             fault: AtomicU32::new(FAULT_NONE),
+            maker: maker(),
             senders_line: SendersLine {
                 tail: AtomicU64::new(0),
                 tail_ptr: AtomicPtr::new(std::ptr::null_mut()),

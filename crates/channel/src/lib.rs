@@ -40,7 +40,9 @@ pub mod broadcast;
 mod channel;
 pub mod error;
 mod fence;
+mod forward;
 mod futures;
+mod inspect;
 pub mod layout;
 mod many;
 pub mod oneshot;
@@ -56,10 +58,14 @@ mod timeout;
 mod wait;
 mod waiters;
 pub mod watch;
+#[cfg(feature = "zig")]
+#[cfg_attr(docsrs, doc(cfg(feature = "zig")))]
+pub mod zig;
 
 pub use error::{
     CapacityError, ProtocolError, RecvError, SendError, TryRecvError, TryReserveError, TrySendError,
 };
+pub use forward::ForwardError;
 pub use futures::{Closed, Recv, Send};
 pub use many::{RecvMany, SendMany};
 pub use permit::{Permit, Reserve};

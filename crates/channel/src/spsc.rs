@@ -16,6 +16,9 @@
 //! # }).unwrap();
 //! ```
 
+#[cfg(feature = "zig")]
+mod crossing;
+
 use std::collections::VecDeque;
 use std::fmt;
 use std::future::Future;

@@ -34,6 +34,19 @@ pub(crate) struct Key {
     generation: u32,
 }
 
+/// How the other language keeps a key: 0 is none.
+#[cfg(feature = "zig")]
+impl Key {
+    pub(crate) fn from_ticket(ticket: u64) -> Option<Key> {
+        let index = (ticket >> 32) as u32;
+        Some(Key { index: index.checked_sub(1)?, generation: ticket as u32 })
+    }
+
+    pub(crate) fn ticket(self) -> u64 {
+        (u64::from(self.index) + 1) << 32 | u64::from(self.generation)
+    }
+}
+
 struct Entry {
     /// `None`: the waiter has been woken, or there is none.
     waker: Option<Waker>,

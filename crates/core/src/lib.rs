@@ -6,6 +6,7 @@
 //!   becomes [`bytes::Bytes`] without a copy.
 //! * [`BufferPool`]: fixed-size, aligned blocks that return to the pool when the last owner drops
 //!   them. A steady-state byte stream over a pool allocates no payload.
+//! * [`Item`]: what may be an item of a channel that two languages hold ends of.
 //! * `time` (feature `time`): timers and sleeps that are given to whatever needs them.
 //!
 //! Nothing here knows Zig or needs an executor. The one thread that may be started is that of the default
@@ -15,6 +16,7 @@
 
 mod buffer;
 mod free_list;
+mod item;
 mod pool;
 mod sync;
 #[cfg(feature = "time")]
@@ -23,6 +25,7 @@ pub mod time;
 mod waiters;
 
 pub use buffer::{Buffer, BufferError, BufferMut, RawBuffer, ReleaseFn};
+pub use item::Item;
 pub use pool::{Acquire, BufferPool, Growth, PoolBuilder, PoolError, PoolWaiter};
 
 #[cfg(ziggurat_loom)]

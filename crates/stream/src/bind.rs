@@ -2,12 +2,11 @@
 
 use std::fmt;
 use std::marker::PhantomData;
-use std::path::Path;
 use std::sync::OnceLock;
 
 use ziggurat_core::BufferPool;
 use ziggurat_zig_ffi::abi::{Exports, TypeDesc};
-use ziggurat_zig_ffi::{Args, Library, OpenError, Options, Plain};
+use ziggurat_zig_ffi::{Args, Library, OpenError, Options, Outcome, Plain};
 
 use crate::byte_stream::DEFAULT_BYTE_BATCH;
 use crate::host::{self, HostRef};
@@ -63,7 +62,7 @@ macro_rules! bind {
                 static LIBRARY: $crate::BoundLibrary = unsafe { $crate::BoundLibrary::new(table) };
                 #[allow(unused_mut)]
                 let mut args = $crate::ffi::Args::new();
-                $( $crate::Argument::push_to($arg, &mut args); )*
+                $( $crate::ffi::Argument::push_to($arg, &mut args); )*
                 <$out as $crate::Bind>::bind(&LIBRARY, stringify!($name), args)
             }
         )*
@@ -107,52 +106,6 @@ impl fmt::Debug for BoundLibrary {
     }
 }
 
-/// A value that can be an argument of a bound function.
-///
-/// Byte slices, strings and (on Unix) paths are `[]const u8` in Zig; numbers are themselves; other
-/// plain values go by reference and are the struct itself in Zig.
-pub trait Argument {
-    /// Copies the value to the end of `args`.
-    fn push_to(self, args: &mut Args);
-}
-
-impl Argument for &[u8] {
-    fn push_to(self, args: &mut Args) {
-        args.push_bytes(self);
-    }
-}
-
-impl Argument for &str {
-    fn push_to(self, args: &mut Args) {
-        args.push_bytes(self.as_bytes());
-    }
-}
-
-/// As the operating system's bytes (WTF-8 on Windows, which is what Zig's standard library takes).
-impl Argument for &Path {
-    fn push_to(self, args: &mut Args) {
-        args.push_bytes(self.as_os_str().as_encoded_bytes());
-    }
-}
-
-impl<T: Plain> Argument for &T {
-    fn push_to(self, args: &mut Args) {
-        args.push(*self);
-    }
-}
-
-macro_rules! number_arguments {
-    ($($ty:ty)*) => {$(
-        impl Argument for $ty {
-            fn push_to(self, args: &mut Args) {
-                args.push(self);
-            }
-        }
-    )*};
-}
-
-number_arguments! { u8 u16 u32 u64 u128 usize i8 i16 i32 i64 i128 isize f32 f64 }
-
 /// What all builders know.
 struct Call {
     library: &'static BoundLibrary,
@@ -184,7 +137,7 @@ impl Call {
 macro_rules! builder {
     (
         $(#[$meta:meta])*
-        $builder:ident<$($param:ident),*> -> $target:ty, batch $batch:expr;
+        $builder:ident<$($param:ident: $bound:ident),*> -> $target:ty, batch $batch:expr;
         $open:item
     ) => {
         $(#[$meta])*
@@ -194,7 +147,7 @@ macro_rules! builder {
             marker: PhantomData<fn() -> ($($param,)*)>,
         }
 
-        impl<$($param: Plain),*> Bind for $target {
+        impl<$($param: $bound),*> Bind for $target {
             type Builder = $builder<$($param),*>;
 
             fn bind(library: &'static BoundLibrary, name: &'static str, args: Args) -> Self::Builder {
@@ -202,7 +155,7 @@ macro_rules! builder {
             }
         }
 
-        impl<$($param: Plain),*> $builder<$($param),*> {
+        impl<$($param: $bound),*> $builder<$($param),*> {
             /// Items that may be under way between the two sides; then the producing side waits.
             pub fn capacity(mut self, items: usize) -> Self {
                 self.call.options.capacity = Some(items);
@@ -242,7 +195,8 @@ macro_rules! builder {
             /// # Errors
             ///
             /// [`OpenError`] when the two sides do not fit each other, an option is impossible, or
-            /// there is no memory.
+            /// there is no memory. Ends of channels among the arguments are dropped then, as everything
+            /// else in the builder is: to keep one, pass a clone.
             $open
         }
 
@@ -260,10 +214,10 @@ macro_rules! builder {
 
 builder! {
     /// Opens a [`ZigStream`].
-    StreamBuilder<T> -> ZigStream<T>, batch DEFAULT_BATCH;
+    StreamBuilder<T: Plain> -> ZigStream<T>, batch DEFAULT_BATCH;
     pub fn open(mut self) -> Result<ZigStream<T>, OpenError> {
         let library = self.call.prepare()?;
-        let Call { name, args, options, batch, .. } = &self.call;
+        let Call { name, args, options, batch, .. } = &mut self.call;
         let source = library.source(name, args, options, TypeDesc::of::<T>())?;
         ZigStream::from_source(source, *batch)
     }
@@ -280,7 +234,7 @@ builder! {
             self.call.options.pool = Some(builder.blocks(blocks).align(4096).build()?);
             self.call.options.spill = true;
         }
-        let Call { name, args, options, batch, .. } = &self.call;
+        let Call { name, args, options, batch, .. } = &mut self.call;
         let source = library.source(name, args, options, TypeDesc::BYTES)?;
         ZigByteStream::from_source(source, *batch)
     }
@@ -315,11 +269,11 @@ impl ByteStreamBuilder {
 
 builder! {
     /// Opens a [`ZigSink`].
-    SinkBuilder<T, R> -> ZigSink<T, R>, batch DEFAULT_BATCH;
+    SinkBuilder<T: Plain, R: Outcome> -> ZigSink<T, R>, batch DEFAULT_BATCH;
     pub fn open(mut self) -> Result<ZigSink<T, R>, OpenError> {
         let library = self.call.prepare()?;
-        let Call { name, args, options, batch, .. } = &self.call;
-        let (item, result) = (TypeDesc::of::<T>(), TypeDesc::of::<R>());
+        let Call { name, args, options, batch, .. } = &mut self.call;
+        let (item, result) = (TypeDesc::of::<T>(), R::desc());
         let sink = library.sink(name, args, options, item, result)?;
         ZigSink::from_sink(sink, *batch)
     }
@@ -327,11 +281,11 @@ builder! {
 
 builder! {
     /// Opens a [`ZigByteSink`].
-    ByteSinkBuilder<R> -> ZigByteSink<R>, batch DEFAULT_BYTE_BATCH;
+    ByteSinkBuilder<R: Outcome> -> ZigByteSink<R>, batch DEFAULT_BYTE_BATCH;
     pub fn open(mut self) -> Result<ZigByteSink<R>, OpenError> {
         let library = self.call.prepare()?;
-        let Call { name, args, options, batch, .. } = &self.call;
-        let (item, result) = (TypeDesc::BYTES, TypeDesc::of::<R>());
+        let Call { name, args, options, batch, .. } = &mut self.call;
+        let (item, result) = (TypeDesc::BYTES, R::desc());
         let sink = library.sink(name, args, options, item, result)?;
         ZigByteSink::from_sink(sink, *batch)
     }

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use futures_sink::Sink;
 use ziggurat_core::{Buffer, BufferPool};
 use ziggurat_zig_ffi::abi::{RawHandle, TypeDesc};
-use ziggurat_zig_ffi::{OpenError, Plain, RawSink, ZigError};
+use ziggurat_zig_ffi::{OpenError, Outcome, RawSink, ZigError};
 
 use crate::outbox::{Outbox, sink_methods};
 use crate::writer::ByteWriter;
@@ -24,7 +24,7 @@ pub struct ZigByteSink<R = ()> {
     outbox: Outbox<Buffer, R>,
 }
 
-impl<R: Plain> ZigByteSink<R> {
+impl<R: Outcome> ZigByteSink<R> {
     /// A sink over a raw handle, of chunks that cross `batch` at a time.
     ///
     /// # Errors
@@ -37,7 +37,7 @@ impl<R: Plain> ZigByteSink<R> {
     /// As for [`RawSink::from_raw`], and each buffer that the sink takes must be released once.
     pub unsafe fn from_raw(handle: RawHandle, batch: usize) -> Result<Self, OpenError> {
         // SAFETY: passed on.
-        let sink = unsafe { RawSink::from_raw(handle, TypeDesc::BYTES, TypeDesc::of::<R>()) }?;
+        let sink = unsafe { RawSink::from_raw(handle, TypeDesc::BYTES, R::desc()) }?;
         Self::from_sink(sink, batch)
     }
 
@@ -47,7 +47,7 @@ impl<R: Plain> ZigByteSink<R> {
     ///
     /// [`OpenError`] when its items are not bytes or its result is not `R`, or `batch` is 0.
     pub fn from_sink(sink: RawSink, batch: usize) -> Result<Self, OpenError> {
-        crate::sink::check(&sink, TypeDesc::BYTES, TypeDesc::of::<R>())?;
+        crate::sink::check(&sink, TypeDesc::BYTES, R::desc())?;
         // SAFETY: just checked; a `Buffer` is a `RawBuffer` (`repr(transparent)`).
         Ok(ZigByteSink { outbox: unsafe { Outbox::new(sink, batch) }? })
     }
@@ -80,7 +80,7 @@ impl<R: Plain> ZigByteSink<R> {
     }
 }
 
-sink_methods! { ZigByteSink<R>, of Bytes, waiting as Buffer }
+sink_methods! { ZigByteSink<R: Outcome>, of Bytes, waiting as Buffer }
 
 impl<R> fmt::Debug for ZigByteSink<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

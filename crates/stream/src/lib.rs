@@ -36,8 +36,8 @@ mod tests;
 mod writer;
 
 pub use bind::{
-    Argument, Bind, BoundLibrary, ByteSinkBuilder, ByteStreamBuilder, DEFAULT_BLOCK_SIZE,
-    DEFAULT_BLOCKS, SinkBuilder, StreamBuilder,
+    Bind, BoundLibrary, ByteSinkBuilder, ByteStreamBuilder, DEFAULT_BLOCK_SIZE, DEFAULT_BLOCKS,
+    SinkBuilder, StreamBuilder,
 };
 pub use byte_sink::ZigByteSink;
 pub use byte_stream::{Buffers, DEFAULT_BYTE_BATCH, ZigByteStream};
@@ -47,4 +47,6 @@ pub use stream::{DEFAULT_BATCH, NextBatch, ZigStream};
 pub use writer::ByteWriter;
 pub use ziggurat_core::{Buffer, BufferMut, BufferPool, Growth, PoolError};
 pub use ziggurat_zig_ffi as ffi;
-pub use ziggurat_zig_ffi::{Failure, OpenError, Panic, Plain, ProtocolError, ZigError};
+pub use ziggurat_zig_ffi::{
+    Argument, Failure, OpenError, Outcome, Panic, Plain, ProtocolError, ZigError,
+};

@@ -2,7 +2,7 @@
 
 use std::task::{Context, Poll, ready};
 
-use ziggurat_zig_ffi::{OpenError, Plain, Progress, RawSink, ZigError};
+use ziggurat_zig_ffi::{OpenError, Outcome, Progress, RawSink, ZigError};
 
 use crate::batch::reserve;
 
@@ -22,7 +22,7 @@ enum State<R> {
     Ended,
 }
 
-impl<W, R: Plain> Outbox<W, R> {
+impl<W, R: Outcome> Outbox<W, R> {
     /// # Safety
     ///
     /// `sink`'s items are described by `W`, its result by `R`.
@@ -92,13 +92,20 @@ impl<W, R: Plain> Outbox<W, R> {
             Ok(()) | Err(ZigError::Closed) => {}
             Err(error) => return Poll::Ready(Err(error)),
         }
-        let mut result = R::zeroed();
+        let mut result = R::empty();
         // SAFETY: a value of the sink's result type (`new`), initialised whatever the other side
-        // writes into it, and any bit pattern is an `R`.
+        // writes into it, and any bit pattern is an `R::Raw`.
         match unsafe { self.sink.poll_close(cx, (&raw mut result).cast()) } {
             Progress::Pending | Progress::Ready => Poll::Pending,
             Progress::Ended(None) => {
-                self.state = State::Returned(result);
+                // SAFETY: the function has returned, and this is the one time that it is asked for what.
+                match unsafe { R::from_raw(result) } {
+                    Ok(result) => self.state = State::Returned(result),
+                    Err(error) => {
+                        self.state = State::Ended;
+                        return Poll::Ready(Err(error.into()));
+                    }
+                }
                 Poll::Ready(Ok(()))
             }
             Progress::Ended(Some(error)) => {
@@ -141,8 +148,8 @@ impl<W, R: Plain> Outbox<W, R> {
 
 /// What every sink over an outbox has: how it ends, what is left in it, and the `Sink` trait itself.
 macro_rules! sink_methods {
-    ($sink:ident<$($param:ident),*>, of $item:ty, waiting as $wire:ty) => {
-        impl<$($param: Plain),*> $sink<$($param),*> {
+    ($sink:ident<$($param:ident: $bound:ident),*>, of $item:ty, waiting as $wire:ty) => {
+        impl<$($param: $bound),*> $sink<$($param),*> {
             /// Hands over what is left, ends the input, and waits for what the function returns.
             ///
             /// A function that had returned before it took everything is no error here: what it did
@@ -183,7 +190,7 @@ macro_rules! sink_methods {
             }
         }
 
-        impl<$($param: Plain),*> Sink<$item> for $sink<$($param),*> {
+        impl<$($param: $bound),*> Sink<$item> for $sink<$($param),*> {
             type Error = ZigError;
 
             fn poll_ready(

@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 
 use futures_sink::Sink;
 use ziggurat_zig_ffi::abi::{RawHandle, TypeDesc};
-use ziggurat_zig_ffi::{OpenError, Plain, RawSink, ZigError};
+use ziggurat_zig_ffi::{OpenError, Outcome, Plain, RawSink, ZigError};
 
 use crate::outbox::{Outbox, sink_methods};
 
@@ -30,7 +30,7 @@ pub struct ZigSink<T, R = ()> {
     outbox: Outbox<T, R>,
 }
 
-impl<T: Plain, R: Plain> ZigSink<T, R> {
+impl<T: Plain, R: Outcome> ZigSink<T, R> {
     /// A sink over a raw handle, of items that cross `batch` at a time.
     ///
     /// # Errors
@@ -43,7 +43,7 @@ impl<T: Plain, R: Plain> ZigSink<T, R> {
     /// As for [`RawSink::from_raw`].
     pub unsafe fn from_raw(handle: RawHandle, batch: usize) -> Result<Self, OpenError> {
         // SAFETY: passed on.
-        let sink = unsafe { RawSink::from_raw(handle, TypeDesc::of::<T>(), TypeDesc::of::<R>()) }?;
+        let sink = unsafe { RawSink::from_raw(handle, TypeDesc::of::<T>(), R::desc()) }?;
         Self::from_sink(sink, batch)
     }
 
@@ -53,13 +53,13 @@ impl<T: Plain, R: Plain> ZigSink<T, R> {
     ///
     /// [`OpenError`] when its items are not `T` or its result is not `R`, or `batch` is 0.
     pub fn from_sink(sink: RawSink, batch: usize) -> Result<Self, OpenError> {
-        check(&sink, TypeDesc::of::<T>(), TypeDesc::of::<R>())?;
+        check(&sink, TypeDesc::of::<T>(), R::desc())?;
         // SAFETY: just checked.
         Ok(ZigSink { outbox: unsafe { Outbox::new(sink, batch) }? })
     }
 }
 
-sink_methods! { ZigSink<T, R>, of T, waiting as T }
+sink_methods! { ZigSink<T: Plain, R: Outcome>, of T, waiting as T }
 
 /// Checks a sink's types.
 pub(crate) fn check(sink: &RawSink, item: TypeDesc, result: TypeDesc) -> Result<(), OpenError> {

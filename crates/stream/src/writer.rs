@@ -8,7 +8,7 @@ use std::task::{Context, Poll, ready};
 
 use futures_io::AsyncWrite;
 use ziggurat_core::{Acquire, BufferMut, BufferPool};
-use ziggurat_zig_ffi::{Plain, ZigError};
+use ziggurat_zig_ffi::{Outcome, ZigError};
 
 use crate::ZigByteSink;
 
@@ -25,7 +25,7 @@ pub struct ByteWriter<R = ()> {
     acquire: Option<Acquire>,
 }
 
-impl<R: Plain> ByteWriter<R> {
+impl<R: Outcome> ByteWriter<R> {
     pub(crate) fn new(sink: ZigByteSink<R>, pool: BufferPool) -> Self {
         ByteWriter { sink, pool, block: None, acquire: None }
     }
@@ -64,7 +64,7 @@ impl<R: Plain> ByteWriter<R> {
     }
 }
 
-impl<R: Plain> AsyncWrite for ByteWriter<R> {
+impl<R: Outcome> AsyncWrite for ByteWriter<R> {
     fn poll_write(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,

@@ -47,6 +47,14 @@ pub const KIND_FLOAT: u32 = 3;
 pub const KIND_STRUCT: u32 = 4;
 /// [`TypeDesc::kind`]: a run of bytes: a [`RawBuffer`] as an item, a [`Slice`] as an argument.
 pub const KIND_BYTES: u32 = 5;
+/// [`TypeDesc::kind`], in its lower byte: the sending end of a channel. The item's kind is in the bits
+/// from [`ITEM_SHIFT`] on; `align` and `size` are the item's. What crosses is a pointer to the channel's
+/// header, and with it the end.
+pub const KIND_SENDER: u32 = 6;
+/// As [`KIND_SENDER`]: the receiving end.
+pub const KIND_RECEIVER: u32 = 7;
+/// Where an end's [`TypeDesc::kind`] has the kind of the item.
+pub const ITEM_SHIFT: u32 = 8;
 
 /// [`Export::kind`]: opens a [`SourceVTable`].
 pub const EXPORT_SOURCE: u32 = 1;
@@ -271,7 +279,8 @@ pub struct SinkVTable {
             n: *mut usize,
         ) -> i32,
     >,
-    /// Ends the input and waits for the function. `DONE`: its result is in `result`.
+    /// Ends the input and waits for the function. `DONE`: its result is in `result`; an end of a channel
+    /// is a pointer to the header there, and the caller's from then on.
     pub poll_close: Option<
         unsafe extern "C" fn(
             state: *mut c_void,
@@ -311,7 +320,7 @@ pub struct OpenOptions {
 pub struct Arg {
     /// What it is.
     pub ty: TypeDesc,
-    /// The value; for [`KIND_BYTES`] a [`Slice`].
+    /// The value; for [`KIND_BYTES`] a [`Slice`]; for an end of a channel a pointer to the header.
     pub value: *const c_void,
 }
 
@@ -331,7 +340,8 @@ pub struct Export {
     pub item: TypeDesc,
     /// What the function returns (of sinks).
     pub result: TypeDesc,
-    /// Makes a handle: `READY`, or `ERROR` with a description that lives as long as the library.
+    /// Makes a handle: `READY`, or `ERROR` with a description that lives as long as the library. With
+    /// `READY` the ends of channels among the arguments are the other side's; otherwise they are not.
     pub open: Option<
         unsafe extern "C" fn(
             options: *const OpenOptions,

@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 
 use crate::abi::{self, ErrorRecord, Slice, TypeDesc};
+use crate::end::EndError;
 use ziggurat_core::{BufferError, PoolError};
 
 /// How a Zig stream or sink ended, when it did not end well.
@@ -140,6 +141,9 @@ pub enum ProtocolError {
     /// A buffer that cannot be.
     #[error("an impossible buffer: {0}")]
     Buffer(#[from] BufferError),
+    /// An end of a channel that cannot be used.
+    #[error("an impossible end of a channel: {0}")]
+    End(#[from] EndError),
 }
 
 /// Why a stream, sink or library was not opened.

@@ -4,6 +4,7 @@
 //! * [`Library`]: what a Zig library offers, looked up by name and checked by type.
 //! * [`RawSource`], [`RawSink`]: owned handles, validated at every crossing.
 //! * [`HostWaker`], [`HostPool`], [`host`]: what the Rust side lends to the Zig side.
+//! * [`RawEnd`]: ends of channels as arguments; [`Outcome`]: what a function may return.
 //! * [`ZigError`], [`OpenError`]: what can go wrong.
 //!
 //! It needs no executor, and no Zig symbol to link. `Stream` and `Sink` over these handles are in the
@@ -18,9 +19,12 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod abi;
+mod argument;
+mod end;
 mod error;
 pub mod host;
 mod library;
+mod outcome;
 mod plain;
 mod pool;
 mod sink;
@@ -34,11 +38,14 @@ mod tests;
 mod waker;
 mod waker_slot;
 
+pub use argument::Argument;
 pub use bytemuck;
+pub use end::{EndError, RawEnd};
 pub use error::{Failure, OpenError, Panic, ProtocolError, ZigError};
 pub use library::{Args, Library, Options};
+pub use outcome::Outcome;
 pub use plain::Plain;
 pub use pool::HostPool;
 pub use sink::RawSink;
 pub use source::{Progress, RawSource};
-pub use waker::HostWaker;
+pub use waker::{HostWaker, foreign_waker};

@@ -9,6 +9,7 @@ use crate::abi::{
     self, Arg, ErrorRecord, Export, Exports, LAYOUT, LAYOUT_NAMES, OpenOptions, RawHandle, Slice,
     TypeDesc,
 };
+use crate::end::RawEnd;
 use crate::error::{OpenError, ProtocolError};
 use crate::host::HostRef;
 use crate::plain::Plain;
@@ -16,7 +17,8 @@ use crate::pool::HostPool;
 use crate::source::checked_table;
 use crate::{RawSink, RawSource};
 
-/// Arguments of a Zig function, in order. Values are copied in.
+/// Arguments of a Zig function, in order. Values are copied in; an end of a channel is the function's
+/// when it has been opened, and until then, or if that fails, it is kept here.
 ///
 /// ```
 /// let mut args = ziggurat_zig_ffi::Args::new();
@@ -24,18 +26,20 @@ use crate::{RawSink, RawSource};
 /// args.push(42_u64);
 /// assert_eq!(args.len(), 2);
 /// ```
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Default)]
 pub struct Args {
     /// Type, and where the value starts in `values` (bytes: how long it is as well).
     entries: Vec<(TypeDesc, usize, usize)>,
     /// The values, each at a multiple of 16 bytes. A struct's padding stays uninitialised.
     values: Vec<MaybeUninit<u128>>,
+    /// The ends of channels, each of which `values` has a pointer for.
+    ends: Vec<RawEnd>,
 }
 
 impl Args {
     /// No arguments.
     pub const fn new() -> Self {
-        Args { entries: Vec::new(), values: Vec::new() }
+        Args { entries: Vec::new(), values: Vec::new(), ends: Vec::new() }
     }
 
     /// How many there are.
@@ -65,6 +69,17 @@ impl Args {
         // SAFETY: a slice is readable for its length.
         let start = unsafe { self.store(bytes.as_ptr(), bytes.len()) };
         self.entries.push((TypeDesc::BYTES, start, bytes.len()));
+    }
+
+    /// Adds an end of a channel, for a Zig parameter of type `*ziggurat.Sender(T)` or
+    /// `*ziggurat.Receiver(T)`.
+    pub fn push_end(&mut self, end: RawEnd) {
+        let pointer = end.as_ptr();
+        let len = size_of_val(&pointer);
+        // SAFETY: the pointer is readable for its size.
+        let start = unsafe { self.store(ptr::from_ref(&pointer).cast(), len) };
+        self.entries.push((end.ty(), start, len));
+        self.ends.push(end);
     }
 
     /// # Safety
@@ -212,11 +227,12 @@ impl Library {
     /// # Errors
     ///
     /// [`OpenError`]: there is none of that name, an argument or the items are of another type, or
-    /// the other side could not make its state.
+    /// the other side could not make its state. Ends of channels stay in `args` then; otherwise they are
+    /// the function's, and gone from `args`.
     pub fn source(
         &self,
         name: &str,
-        args: &Args,
+        args: &mut Args,
         options: &Options,
         item: TypeDesc,
     ) -> Result<RawSource, OpenError> {
@@ -237,7 +253,7 @@ impl Library {
     pub fn sink(
         &self,
         name: &str,
-        args: &Args,
+        args: &mut Args,
         options: &Options,
         item: TypeDesc,
         result: TypeDesc,
@@ -264,7 +280,11 @@ fn name_of(export: &'static Export) -> &'static str {
     std::str::from_utf8(unsafe { std::slice::from_raw_parts(ptr, len) }).unwrap_or("")
 }
 
-fn open(export: &'static Export, args: &Args, options: &Options) -> Result<RawHandle, OpenError> {
+fn open(
+    export: &'static Export,
+    args: &mut Args,
+    options: &Options,
+) -> Result<RawHandle, OpenError> {
     let open = export.open.ok_or(OpenError::Null("`open` function"))?;
     if options.capacity == Some(0) {
         return Err(OpenError::Zero("capacity"));
@@ -288,7 +308,12 @@ fn open(export: &'static Export, args: &Args, options: &Options) -> Result<RawHa
         }
     });
     match status {
-        abi::READY => Ok(handle),
+        abi::READY => {
+            // They are the function's now.
+            args.ends.drain(..).for_each(|end| _ = end.into_ptr());
+            args.entries.retain(|(ty, ..)| !ty.is_end());
+            Ok(handle)
+        }
         // SAFETY: the record's texts live as long as the library.
         abi::ERROR => Err(OpenError::Failed(unsafe { error.to_failure() })),
         unknown => Err(ProtocolError::UnknownStatus(unknown).into()),

@@ -4,8 +4,11 @@ use std::any::TypeId;
 
 use bytemuck::AnyBitPattern;
 
-use crate::abi::{KIND_BYTES, KIND_FLOAT, KIND_INT, KIND_STRUCT, KIND_UINT, KIND_VOID, TypeDesc};
-use ziggurat_core::RawBuffer;
+use crate::abi::{
+    ITEM_SHIFT, KIND_BYTES, KIND_FLOAT, KIND_INT, KIND_RECEIVER, KIND_SENDER, KIND_STRUCT,
+    KIND_UINT, KIND_VOID, TypeDesc,
+};
+use ziggurat_core::{Item, RawBuffer};
 
 /// A value that any bit pattern is valid for, so that nothing the other side writes can make it
 /// undefined behaviour to read: integers, floats, arrays of them, and `#[repr(C)]` structs of them
@@ -43,6 +46,34 @@ impl TypeDesc {
 
     /// What `T` is.
     pub fn of<T: Plain>() -> TypeDesc {
+        Self::plain::<T>()
+    }
+
+    /// What an item of a channel is.
+    pub fn of_item<T: Item>() -> TypeDesc {
+        if T::IS_BUFFER { TypeDesc::BYTES } else { Self::plain::<T>() }
+    }
+
+    /// What the sending end of a channel of `T`s is.
+    pub fn sender_of<T: Item>() -> TypeDesc {
+        Self::of_item::<T>().end(KIND_SENDER)
+    }
+
+    /// What the receiving end of a channel of `T`s is.
+    pub fn receiver_of<T: Item>() -> TypeDesc {
+        Self::of_item::<T>().end(KIND_RECEIVER)
+    }
+
+    fn end(self, kind: u32) -> TypeDesc {
+        TypeDesc { kind: kind | self.kind << ITEM_SHIFT, ..self }
+    }
+
+    /// Whether it is an end of a channel: a pointer, whatever the item is.
+    pub(crate) fn is_end(&self) -> bool {
+        matches!(self.kind & 0xff, KIND_SENDER | KIND_RECEIVER)
+    }
+
+    fn plain<T: 'static>() -> TypeDesc {
         let id = TypeId::of::<T>();
         let any = |ids: &[TypeId]| ids.contains(&id);
         let kind = if size_of::<T>() == 0 {
@@ -86,6 +117,10 @@ impl std::fmt::Display for TypeDesc {
                 write!(f, "a struct of {} bytes aligned to {}", self.size, self.align)
             }
             KIND_BYTES => f.write_str("bytes"),
+            kind if self.is_end() => {
+                let end = if kind & 0xff == KIND_SENDER { "sender" } else { "receiver" };
+                write!(f, "a {end} of {}", TypeDesc { kind: kind >> ITEM_SHIFT, ..*self })
+            }
             kind => write!(f, "unknown kind {kind}"),
         }
     }
@@ -109,6 +144,8 @@ mod tests {
             TypeDesc::of::<Pair>(),
             TypeDesc::of::<[u8; 8]>(),
             TypeDesc::BYTES,
+            TypeDesc::sender_of::<u64>(),
+            TypeDesc::receiver_of::<ziggurat_core::Buffer>(),
             TypeDesc { kind: 77, align: 1, size: 1 },
         ]
         .iter()
@@ -124,6 +161,8 @@ mod tests {
                 "a struct of 8 bytes aligned to 4",
                 "a struct of 8 bytes aligned to 1",
                 "bytes",
+                "a sender of u64",
+                "a receiver of bytes",
                 "unknown kind 77"
             ]
         );

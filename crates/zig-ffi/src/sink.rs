@@ -133,7 +133,8 @@ impl RawSink {
     ///
     /// # Safety
     ///
-    /// `result` must be valid for writing a value of the type that [`result`](Self::result) describes.
+    /// `result` must be valid for writing a value of the type that [`result`](Self::result) describes, or
+    /// a pointer if that is an end of a channel.
     pub unsafe fn poll_close(&mut self, cx: &mut Context<'_>, result: *mut c_void) -> Progress {
         if self.owned.ended {
             return Progress::Ended(Some(ZigError::Closed));

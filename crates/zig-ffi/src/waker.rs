@@ -209,6 +209,18 @@ pub(crate) unsafe fn with_waker<R>(
     Some(f(&mut Context::from_waker(&waker)))
 }
 
+/// A waker that the other side implements, as one for Rust futures. It holds a reference to the handle;
+/// `None` when the handle or its table is null or lacks a function.
+///
+/// # Safety
+///
+/// If the handle and its table are not null they are valid, and the table's functions keep the contract
+/// of [`WakerVTable`].
+pub unsafe fn foreign_waker(handle: *const WakerHandle) -> Option<Waker> {
+    // SAFETY: passed on.
+    unsafe { ForeignWaker::retained(handle) }.map(ForeignWaker::into_waker)
+}
+
 static FOREIGN: RawWakerVTable = RawWakerVTable::new(
     |data| {
         let borrowed = borrow(data);

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use bytemuck::AnyBitPattern;
+use ziggurat_channel::{Receiver, Sender};
 use ziggurat_stream::{ZigByteSink, ZigByteStream, ZigSink, ZigStream};
 
 /// One measurement. Its twin is in `zig/samples.zig`.
@@ -13,6 +14,26 @@ pub struct Sample {
     pub at_ns: u64,
     /// Between -1 and 1.
     pub value: f64,
+}
+
+/// How long a number's Collatz sequence is. Its twin is in `zig/channels.zig`.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, AnyBitPattern)]
+pub struct Collatz {
+    /// Where it starts.
+    pub number: u64,
+    /// Steps until it reaches 1.
+    pub steps: u64,
+}
+
+/// What `total` has received. Its twin is in `zig/channels.zig`.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, AnyBitPattern)]
+pub struct Total {
+    /// How many numbers.
+    pub count: u64,
+    /// Their sum.
+    pub sum: u64,
 }
 
 ziggurat_stream::bind! {
@@ -40,4 +61,13 @@ ziggurat_stream::bind! {
     pub fn numbers_by_slices(end: u64) -> ZigStream<u64>;
     /// 0, 1, 2, … up to `end`, by a hand-written state machine.
     pub fn counter(end: u64) -> ZigStream<u64>;
+}
+
+ziggurat_stream::bind! {
+    library "channels";
+
+    /// The Collatz sequences of 1 up to `end`, sent by a pool of threads; returns how many.
+    pub fn collatz(into: Sender<Collatz>, threads: u64, end: u64) -> ZigSink<u8, u64>;
+    /// The sum of what it receives.
+    pub fn total(from: Receiver<u64>) -> ZigSink<u8, Total>;
 }

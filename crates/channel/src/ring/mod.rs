@@ -38,8 +38,10 @@ pub(crate) struct Slot<T> {
 }
 
 impl<T> Slot<T> {
+    /// An empty slot. Its memory is initialised: whatever stamp a hostile peer writes, a plain item
+    /// that is read is one.
     pub(crate) fn new(stamp: u64) -> Self {
-        Slot { stamp: AtomicU64::new(stamp), value: UnsafeCell::new(MaybeUninit::uninit()) }
+        Slot { stamp: AtomicU64::new(stamp), value: UnsafeCell::new(MaybeUninit::zeroed()) }
     }
 
     /// # Safety

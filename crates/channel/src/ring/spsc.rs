@@ -13,13 +13,17 @@
 //! writes first decides, and if that is not behind the item the sender takes the item back, which the
 //! receiver will never look at.
 
+#[cfg(feature = "zig")]
+mod resume;
+
 use std::mem::MaybeUninit;
 
 use super::{Miss, publish_word};
 use crate::channel::Items;
 use crate::fence;
+use crate::inspect;
 use crate::layout::{
-    ASYMMETRIC, ENDED, FAULT_NONE, FAULT_POSITION, Header, KIND_SPSC, ONE, PARKED,
+    ASYMMETRIC, ENDED, FAULT_ITEM, FAULT_NONE, FAULT_POSITION, Header, KIND_SPSC, ONE, PARKED,
 };
 use crate::sync::{Arc, Ordering, UnsafeCell, fence as full_fence};
 use crate::waiters::{Place, Side, Waiters};
@@ -124,8 +128,9 @@ pub(crate) struct Rx<T> {
 
 pub(crate) fn make<T>(capacity: usize) -> (Tx<T>, Rx<T>) {
     let count = capacity.next_power_of_two();
+    // Initialised: whatever position a hostile peer writes, a plain item that is read is one.
     let slots: Box<[Slot<T>]> =
-        (0..count).map(|_| UnsafeCell::new(MaybeUninit::uninit())).collect();
+        (0..count).map(|_| UnsafeCell::new(MaybeUninit::zeroed())).collect();
     let slots = Box::into_raw(slots).cast::<u8>();
     let mut header = Header::new::<T>(KIND_SPSC, capacity as u64, slots, size_of::<Slot<T>>(), 0);
     header.mask = count as u64 - 1;
@@ -322,7 +327,7 @@ impl<T> Rx<T> {
         // SAFETY: published by the sender, and there is no other receiver.
         let item = self.ring.slot(self.head).with(|slot| unsafe { (*slot).assume_init_read() });
         self.publish(1);
-        Ok(item)
+        if inspect::passes(&self.ring.header, &item) { Ok(item) } else { self.refuse(item) }
     }
 
     /// Moves up to `most` items to the end of `items`, at least one.
@@ -339,7 +344,28 @@ impl<T> Rx<T> {
         // SAFETY: that many were written just now, into reserved room.
         unsafe { items.set_len(items.len() + count) };
         self.publish(count as u64);
-        Ok(count)
+        let before = items.len() - count;
+        if inspect::retain(&self.ring.header, items, before) < count {
+            self.fail_item();
+            if items.len() == before {
+                return self.pop_many(items, most);
+            }
+        }
+        Ok(items.len() - before)
+    }
+
+    /// An item that cannot be is left alone, and the ring is closed. Yields the next one.
+    #[cold]
+    fn refuse(&mut self, item: T) -> Result<T, Miss> {
+        std::mem::forget(item);
+        self.fail_item();
+        self.pop()
+    }
+
+    #[cold]
+    fn fail_item(&mut self) {
+        self.ring.fail(FAULT_ITEM);
+        self.close();
     }
 
     #[inline(always)]

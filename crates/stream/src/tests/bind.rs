@@ -212,7 +212,7 @@ fn arguments_have_the_types_of_their_values() {
     });
     // SAFETY: the table was leaked, and all in it is static.
     let library = unsafe { Library::open(std::ptr::with_exposed_provenance(*table)) }.unwrap();
-    let refused = library.source("numbers", &args, &Default::default(), U64);
+    let refused = library.source("numbers", &mut args, &Default::default(), U64);
     assert!(matches!(refused, Err(OpenError::Failed(_))), "it fits, and nothing was prepared");
     let sizes: Vec<_> = Opened::take().args.iter().map(|(_, bytes)| bytes.len()).collect();
     assert_eq!(sizes, [1, 8, 4, 4, 5, 16, 8]);

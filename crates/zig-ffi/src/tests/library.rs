@@ -38,7 +38,7 @@ fn library(list: Vec<Export>) -> Library {
     open(list, |_| ()).unwrap()
 }
 
-fn source_of(export: Export, args: &Args) -> Result<(), OpenError> {
+fn source_of(export: Export, args: &mut Args) -> Result<(), OpenError> {
     library(vec![export]).source("numbers", args, &Options::default(), U64).map(drop)
 }
 
@@ -102,7 +102,7 @@ fn names_that_are_null_or_no_text_are_empty() {
     bad[2].name = text(b"\xff\xfe");
     let library = library(bad.into_iter().chain([export("good", U64, &[])]).collect());
     assert_eq!(library.names().collect::<Vec<_>>(), ["", "", "", "good"]);
-    let missing = library.source("lines", &Args::new(), &Options::default(), U64).unwrap_err();
+    let missing = library.source("lines", &mut Args::new(), &Options::default(), U64).unwrap_err();
     assert_eq!(missing.to_string(), "no stream named `lines`; the library has: , , , good");
 }
 
@@ -110,7 +110,7 @@ fn names_that_are_null_or_no_text_are_empty() {
 fn an_empty_library_has_nothing() {
     let library = library(vec![]);
     assert_eq!(library.names().count(), 0);
-    let missing = library.sink("s", &Args::new(), &Options::default(), U64, VOID).unwrap_err();
+    let missing = library.sink("s", &mut Args::new(), &Options::default(), U64, VOID).unwrap_err();
     assert_eq!(missing.to_string(), "no sink named `s`; the library has: ");
 }
 
@@ -118,29 +118,29 @@ fn an_empty_library_has_nothing() {
 fn a_stream_is_no_sink_and_an_unknown_kind_is_neither() {
     let strange = Export { kind: 99, ..export("strange", U64, &[]) };
     let library = library(vec![export("a", U64, &[]), sink_export("b", U64, VOID), strange]);
-    let (args, options) = (Args::new(), Options::default());
+    let (mut args, options) = (Args::new(), Options::default());
     let unknown = |e| matches!(e, OpenError::UnknownExport { .. });
-    assert!(unknown(library.sink("a", &args, &options, U64, VOID).unwrap_err()));
-    assert!(unknown(library.source("b", &args, &options, U64).unwrap_err()));
-    assert!(unknown(library.source("strange", &args, &options, U64).unwrap_err()));
+    assert!(unknown(library.sink("a", &mut args, &options, U64, VOID).unwrap_err()));
+    assert!(unknown(library.source("b", &mut args, &options, U64).unwrap_err()));
+    assert!(unknown(library.source("strange", &mut args, &options, U64).unwrap_err()));
 }
 
 #[test]
 fn types_are_compared_before_anything_is_opened() {
     Opened::take();
     let library = library(vec![export("a", U64, &[]), sink_export("b", U64, VOID)]);
-    let (args, options) = (Args::new(), Options::default());
+    let (mut args, options) = (Args::new(), Options::default());
     let (expected, found) = (TypeDesc::BYTES, U64);
     assert_eq!(
-        library.source("a", &args, &options, expected).map(drop),
+        library.source("a", &mut args, &options, expected).map(drop),
         Err(OpenError::ItemType { expected, found })
     );
     assert_eq!(
-        library.sink("b", &args, &options, expected, VOID).map(drop),
+        library.sink("b", &mut args, &options, expected, VOID).map(drop),
         Err(OpenError::ItemType { expected, found })
     );
     assert_eq!(
-        library.sink("b", &args, &options, U64, U64).map(drop),
+        library.sink("b", &mut args, &options, U64, U64).map(drop),
         Err(OpenError::ResultType { expected: U64, found: VOID })
     );
     assert_eq!(Opened::take().count, 0);
@@ -152,23 +152,23 @@ fn arguments_are_counted_and_compared() {
     static TYPES: [TypeDesc; 2] = [TypeDesc::BYTES, U64];
     let mut args = Args::new();
     let counted = |found| Err(OpenError::ArgCount { name: "numbers".into(), expected: 2, found });
-    assert_eq!(source_of(export("numbers", U64, &TYPES), &args), counted(0));
+    assert_eq!(source_of(export("numbers", U64, &TYPES), &mut args), counted(0));
     args.push_bytes(b"x");
-    assert_eq!(source_of(export("numbers", U64, &TYPES), &args), counted(1));
+    assert_eq!(source_of(export("numbers", U64, &TYPES), &mut args), counted(1));
     args.push(1_i64);
     let (expected, found) = (U64, TypeDesc::of::<i64>());
     assert_eq!(
-        source_of(export("numbers", U64, &TYPES), &args),
+        source_of(export("numbers", U64, &TYPES), &mut args),
         Err(OpenError::ArgType { name: "numbers".into(), index: 1, expected, found })
     );
     let null = Export { args: ptr::null(), ..export("numbers", U64, &TYPES) };
-    assert_eq!(source_of(null, &args), Err(OpenError::Null("list of argument types")));
+    assert_eq!(source_of(null, &mut args), Err(OpenError::Null("list of argument types")));
     let crooked = TYPES.as_ptr().wrapping_byte_add(1);
     let crooked = Export { args: crooked, ..export("numbers", U64, &TYPES) };
-    assert_eq!(source_of(crooked, &args), Err(OpenError::Misaligned("list of argument types")));
+    assert_eq!(source_of(crooked, &mut args), Err(OpenError::Misaligned("list of argument types")));
     // Where there are none, the pointer is not looked at.
     let none = Export { args: ptr::without_provenance(1), ..export("numbers", U64, &[]) };
-    assert!(matches!(source_of(none, &Args::new()), Err(OpenError::Failed(_))));
+    assert!(matches!(source_of(none, &mut Args::new()), Err(OpenError::Failed(_))));
     assert_eq!(Opened::take().count, 1);
 }
 
@@ -177,33 +177,33 @@ fn what_opening_answers_is_checked() {
     let numbers = || export("numbers", U64, &[]);
     let failing = ErrorRecord { name: text(b"OutOfMemory"), ..ErrorRecord::EMPTY };
     when_opened(abi::ERROR, NO_HANDLE, failing);
-    let Err(OpenError::Failed(failure)) = source_of(numbers(), &Args::new()) else {
+    let Err(OpenError::Failed(failure)) = source_of(numbers(), &mut Args::new()) else {
         panic!("it failed")
     };
     assert_eq!(failure.name(), "OutOfMemory");
     for status in UNKNOWN.into_iter().chain([abi::PENDING, abi::DONE, abi::PANICKED]) {
         when_opened(status, NO_HANDLE, ErrorRecord::EMPTY);
         let unknown = ProtocolError::UnknownStatus(status);
-        assert_eq!(source_of(numbers(), &Args::new()), Err(OpenError::Protocol(unknown)));
+        assert_eq!(source_of(numbers(), &mut Args::new()), Err(OpenError::Protocol(unknown)));
     }
     when_opened(abi::READY, NO_HANDLE, ErrorRecord::EMPTY);
-    assert_eq!(source_of(numbers(), &Args::new()), Err(OpenError::Null("stream's table")));
+    assert_eq!(source_of(numbers(), &mut Args::new()), Err(OpenError::Null("stream's table")));
     let closed = Export { open: None, ..numbers() };
-    assert_eq!(source_of(closed, &Args::new()), Err(OpenError::Null("`open` function")));
+    assert_eq!(source_of(closed, &mut Args::new()), Err(OpenError::Null("`open` function")));
 }
 
 #[test]
 fn an_opened_stream_owns_its_handle() {
     let fake = FakeSource::<u64>::new([]);
     when_opened(abi::READY, fake.handle(), ErrorRecord::EMPTY);
-    assert_eq!(source_of(export("numbers", U64, &[]), &Args::new()), Ok(()));
+    assert_eq!(source_of(export("numbers", U64, &[]), &mut Args::new()), Ok(()));
     assert_eq!((fake.calls().cancels, fake.calls().releases), (1, 1));
     fake.assert_released();
 
     let fake = FakeSink::<u64, u64>::new([], []);
     when_opened(abi::READY, fake.handle(), ErrorRecord::EMPTY);
     let library = library(vec![sink_export("sum", U64, U64)]);
-    let sink = library.sink("sum", &Args::new(), &Options::default(), U64, U64).unwrap();
+    let sink = library.sink("sum", &mut Args::new(), &Options::default(), U64, U64).unwrap();
     assert_eq!((sink.item(), sink.result()), (U64, U64));
     drop(sink);
     fake.assert_released();
@@ -231,7 +231,7 @@ fn options_and_arguments_arrive_as_they_were_given() {
     // The padding is nobody's business: copies and `Debug` do not look at it.
     let mut padded = Args::new();
     padded.push(Padded(1, 2));
-    assert!(!format!("{:?}", padded.clone()).is_empty());
+    assert!(!format!("{:?}", padded).is_empty());
 
     let options = Options {
         capacity: Some(5),
@@ -242,7 +242,7 @@ fn options_and_arguments_arrive_as_they_were_given() {
     };
     Opened::take();
     let library = library(vec![export("numbers", U64, &TYPES)]);
-    assert!(library.source("numbers", &args, &options, U64).is_err(), "nothing was prepared");
+    assert!(library.source("numbers", &mut args, &options, U64).is_err(), "nothing was prepared");
     let opened = Opened::take();
     assert_eq!((opened.sizes, opened.flags, opened.pool), ((5, 1 << 20), OPTION_SPILL, true));
     assert_eq!(opened.args[0], (TypeDesc::BYTES, b"seventeen bytes..".to_vec()));
@@ -251,12 +251,12 @@ fn options_and_arguments_arrive_as_they_were_given() {
     assert_eq!(opened.args[3].1, [1_u16, 2, 3, 4].map(u16::to_ne_bytes).concat());
     assert_eq!(opened.args[4].1, []);
 
-    assert!(library.source("numbers", &args, &Options::default(), U64).is_err());
+    assert!(library.source("numbers", &mut args, &Options::default(), U64).is_err());
     let opened = Opened::take();
     assert_eq!((opened.sizes, opened.flags, opened.pool), ((0, 0), 0, false));
     assert!(opened.host.is_none());
 
     let options = Options { thread: true, ..Options::default() };
-    assert!(library.source("numbers", &args, &options, U64).is_err());
+    assert!(library.source("numbers", &mut args, &options, U64).is_err());
     assert_eq!(Opened::take().flags, OPTION_THREAD);
 }

@@ -1,0 +1,494 @@
+//! Channels that both languages hold an end of, under every executor.
+
+mod support;
+
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use bytes::Bytes;
+use futures::{FutureExt, StreamExt, poll};
+use support::{Executor, wait_for};
+use ziggurat::channel::{RecvError, TryRecvError, TrySendError, bounded, spsc, unbounded};
+use ziggurat::{Buffer, OpenError, ZigError};
+use ziggurat_tests_zig::channels::{self as zig, Sum};
+
+const COUNT: u64 = 10_000;
+/// Of the numbers below `COUNT`.
+const SUM: Sum = Sum { sum: COUNT * (COUNT - 1) / 2, count: COUNT, disorder: 0 };
+/// Capacities, and items per batch in Zig.
+const SHAPES: [(usize, u64); 5] = [(1, 1), (3, 1), (128, 1), (7, 64), (128, 64)];
+
+/// A buffer that counts its releases.
+fn counted(released: &Arc<AtomicUsize>, len: usize) -> Buffer {
+    struct Counted(Vec<u8>, Arc<AtomicUsize>);
+    impl AsRef<[u8]> for Counted {
+        fn as_ref(&self) -> &[u8] {
+            &self.0
+        }
+    }
+    impl Drop for Counted {
+        fn drop(&mut self) {
+            self.1.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+    Buffer::from(Bytes::from_owner(Counted(vec![7; len], released.clone())))
+}
+
+/// Waits until a count is what it should be, giving way to other tasks.
+async fn settles(what: &str, check: impl Fn() -> bool) {
+    wait_for(what, || check().then_some(()));
+}
+
+/// The bodies that are the same over both kinds of channels.
+macro_rules! over {
+    ($kind:ident: $bounded:path, $zig:path) => {
+        // The methods of one-to-one ends want `&mut self`.
+        #[allow(unused_mut)]
+        mod $kind {
+            use super::*;
+            use $bounded as channel;
+            use $zig as zig;
+
+            on_every_executor! {
+                async fn zig_sends_and_rust_receives(_executor: Executor) {
+                    for (capacity, batch) in SHAPES {
+                        let (s, mut r) = channel(capacity);
+                        let mut producer = zig::count_into(s, COUNT, 0, batch).open().unwrap();
+                        let consumer = async {
+                            let mut expected = 0;
+                            while let Ok(item) = r.recv().await {
+                                assert_eq!(item, expected);
+                                expected += 1;
+                            }
+                            expected
+                        };
+                        let (sent, received) = futures::join!(producer.close(), consumer);
+                        assert_eq!((sent.unwrap(), received), (COUNT, COUNT));
+                    }
+                }
+
+                async fn rust_sends_and_zig_receives(_executor: Executor) {
+                    for (capacity, batch) in SHAPES {
+                        let (mut s, r) = channel(capacity);
+                        let mut consumer = zig::sum_of(r, batch).open().unwrap();
+                        let producer = async move {
+                            for i in 0..COUNT {
+                                s.send(i).await.unwrap();
+                            }
+                        };
+                        let (sum, ()) = futures::join!(consumer.close(), producer);
+                        assert_eq!(sum.unwrap(), SUM);
+                    }
+                }
+
+                async fn zig_sends_and_zig_receives(_executor: Executor) {
+                    for (capacity, batch) in SHAPES {
+                        let ((s, relayed), (into, r)) = (channel(capacity), channel(3));
+                        let mut producer = zig::count_into(s, COUNT, 0, batch).open().unwrap();
+                        let mut relay = zig::relay(relayed, into).open().unwrap();
+                        let mut consumer = zig::sum_of(r, batch).open().unwrap();
+                        let (sent, passed, sum) =
+                            futures::join!(producer.close(), relay.close(), consumer.close());
+                        assert_eq!((sent, passed, sum), (Ok(COUNT), Ok(COUNT), Ok(SUM)));
+                    }
+                }
+
+                async fn a_slow_consumer_bounds_what_is_under_way(_executor: Executor) {
+                    let (s, mut r) = channel(5);
+                    let mut producer = zig::count_into(s, 8, 0, 1).open().unwrap();
+                    // It runs, and then waits for room.
+                    assert!(poll!(Box::pin(producer.close())).is_pending());
+                    settles("the channel is full", || r.len() == 5).await;
+                    assert_eq!(r.recv().await, Ok(0));
+                    settles("it is full again", || r.len() == 5).await;
+                    // Of the eight one was received, five are here, and the sender holds the next one.
+                    for i in 1..8 {
+                        assert_eq!(r.recv().await, Ok(i));
+                    }
+                    assert_eq!(r.recv().await, Err(RecvError));
+                    assert_eq!(producer.close().await, Ok(8));
+                }
+
+                async fn a_receiver_that_goes_ends_the_zig_sender(_executor: Executor) {
+                    for (capacity, batch) in SHAPES {
+                        let (s, mut r) = channel(capacity);
+                        let mut producer = zig::count_into(s, u64::MAX, 0, batch).open().unwrap();
+                        let consumer = async move {
+                            for i in 0..100 {
+                                assert_eq!(r.recv().await, Ok(i));
+                            }
+                        };
+                        let (sent, ()) = futures::join!(producer.close(), consumer);
+                        assert!(sent.unwrap() >= 100);
+                    }
+                }
+
+                async fn close_by_either_side_leaves_what_was_sent(_executor: Executor) {
+                    let (s, mut r) = channel(8);
+                    let mut producer = zig::count_into(s, 20, 0, 1).open().unwrap();
+                    assert!(poll!(Box::pin(producer.close())).is_pending());
+                    settles("the channel is full", || r.len() == 8).await;
+                    assert!(r.close());
+                    assert_eq!(producer.close().await, Ok(8));
+                    for i in 0..8 {
+                        assert_eq!(r.recv().await, Ok(i));
+                    }
+                    assert_eq!(r.recv().await, Err(RecvError));
+                }
+
+                async fn a_function_that_never_ran_drops_its_end(_executor: Executor) {
+                    let (s, mut r) = channel(8);
+                    drop(zig::count_into(s, 20, 0, 1));
+                    assert_eq!(r.recv().await, Err(RecvError));
+                    let (s, mut r) = channel(8);
+                    drop(zig::count_into(s, 20, 0, 1).open().unwrap());
+                    assert_eq!(r.recv().await, Err(RecvError));
+                    let (mut s, r) = channel::<u64>(8);
+                    drop(zig::sum_of(r, 1).open().unwrap());
+                    assert_eq!(s.send(1).await.unwrap_err().into_inner(), 1);
+                }
+
+                async fn cancelling_a_parked_function_drops_its_end(_executor: Executor) {
+                    for _ in 0..20 {
+                        let (s, mut r) = channel(2);
+                        let mut producer = zig::count_into(s, 20, 0, 1).open().unwrap();
+                        assert!(poll!(Box::pin(producer.close())).is_pending());
+                        settles("the channel is full", || r.len() == 2).await;
+                        producer.cancel();
+                        assert_eq!(producer.close().await, Err(ZigError::Canceled));
+                        // What it had sent is here, and nothing else.
+                        assert_eq!((r.recv().await, r.recv().await), (Ok(0), Ok(1)));
+                        assert_eq!(r.recv().await, Err(RecvError));
+
+                        let (mut s, r) = channel::<u64>(2);
+                        let mut consumer = zig::sum_of(r, 1).open().unwrap();
+                        s.send(1).await.unwrap();
+                        assert!(poll!(Box::pin(consumer.close())).is_pending());
+                        settles("the item is gone", || s.is_empty()).await;
+                        drop(consumer);
+                        settles("the channel is closed", || s.is_closed()).await;
+                    }
+                }
+
+                async fn ends_come_back(_executor: Executor) {
+                    let (mut s, r) = channel(4);
+                    let mut half = zig::give_back_receiver(r, 3).open().unwrap();
+                    for i in 0..4 {
+                        s.send(i).await.unwrap();
+                    }
+                    let mut r = half.close().await.unwrap();
+                    assert_eq!(r.recv().await, Ok(3));
+                    let mut half = zig::give_back_sender(s, 2).open().unwrap();
+                    let mut s = half.close().await.unwrap();
+                    s.send(7).await.unwrap();
+                    assert_eq!((r.recv().await, r.recv().await), (Ok(0), Ok(1)));
+                    assert_eq!(r.recv().await, Ok(7));
+                    drop(s);
+                    assert_eq!(r.recv().await, Err(RecvError));
+                }
+
+                async fn a_returned_end_that_nobody_takes_is_dropped(_executor: Executor) {
+                    let (mut s, r) = channel::<u64>(4);
+                    let mut half = zig::give_back_receiver(r, 1).open().unwrap();
+                    s.send(1).await.unwrap();
+                    assert!(poll!(Box::pin(half.close())).is_pending() || s.is_empty());
+                    settles("the item is gone", || s.is_empty()).await;
+                    drop(half);
+                    settles("the channel is closed", || s.is_closed()).await;
+                }
+
+                async fn buffers_cross_without_a_copy_both_ways(_executor: Executor) {
+                    let released = Arc::new(AtomicUsize::new(0));
+                    let ((mut s, from), (into, mut r)) = (channel(4), channel(4));
+                    let mut passer = zig::pass_buffers(from, into).open().unwrap();
+                    let task = async {
+                        for i in 0..100 {
+                            let buffer = counted(&released, 100 + i);
+                            let address = buffer.as_ptr().addr();
+                            s.send(buffer).await.unwrap();
+                            let back: Buffer = r.recv().await.unwrap();
+                            assert_eq!((back.as_ptr().addr(), back.len()), (address, 100 + i));
+                            assert_eq!(released.load(Ordering::SeqCst), i);
+                        }
+                        drop(s);
+                    };
+                    let (passed, ()) = futures::join!(passer.close(), task);
+                    assert_eq!(passed, Ok(100));
+                    assert_eq!(released.load(Ordering::SeqCst), 100);
+
+                    let (mut s, r) = channel(4);
+                    let mut taker = zig::take_buffers(r).open().unwrap();
+                    let sender = async {
+                        let mut sum = 0_u64;
+                        for _ in 0..100 {
+                            let buffer = counted(&released, 10);
+                            sum = sum.wrapping_add(buffer.as_ptr() as u64);
+                            s.send(buffer).await.unwrap();
+                        }
+                        drop(s);
+                        sum
+                    };
+                    let (taken, sum) = futures::join!(taker.close(), sender);
+                    assert_eq!(taken.unwrap(), sum);
+                    assert_eq!(released.load(Ordering::SeqCst), 200);
+                }
+
+                async fn impossible_buffers_close_the_channel(_executor: Executor) {
+                    let (s, mut r) = channel::<Buffer>(4);
+                    zig::break_buffers(s).open().unwrap().close().await.unwrap();
+                    let mut received = Vec::new();
+                    while let Ok(buffer) = r.recv().await {
+                        received.push(buffer);
+                    }
+                    assert_eq!(received.len(), 1);
+                    assert_eq!(&*received[0], b"good");
+                    assert_eq!(r.fault(), Some(ziggurat::channel::ProtocolError::Item));
+
+                    let (s, mut r) = channel::<Buffer>(4);
+                    zig::break_buffers(s).open().unwrap().close().await.unwrap();
+                    let mut received = Vec::new();
+                    assert_eq!(r.recv_many(&mut received, 10).await, Ok(1));
+                    assert_eq!(&*received[0], b"good");
+                    assert!(r.recv_many(&mut received, 10).await.is_err());
+                    // Dropped in there, they are let alone.
+                    let (s, r) = channel::<Buffer>(4);
+                    zig::break_buffers(s).open().unwrap().close().await.unwrap();
+                    drop(r);
+                }
+            }
+        }
+    };
+}
+
+over!(many_to_many: ziggurat::channel::bounded, ziggurat_tests_zig::channels);
+over!(one_to_one: ziggurat::channel::spsc::bounded, ziggurat_tests_zig::channels::spsc);
+
+on_every_executor! {
+    async fn many_on_both_sides(_executor: Executor) {
+        // Two functions and two tasks of each kind, on one channel.
+        let (s, r) = bounded(16);
+        let each = 5_000;
+        let mut producers: Vec<_> =
+            (0..2).map(|i| zig::count_into(s.clone(), each, i, 1 + 63 * i).open().unwrap()).collect();
+        let mut consumers: Vec<_> =
+            (0..2).map(|i| zig::sum_of(r.clone(), 1 + 63 * i).open().unwrap()).collect();
+        let senders = (2..4).map(|mark| {
+            let s = s.clone();
+            async move {
+                for i in 0..each {
+                    s.send(mark << 48 | i).await.unwrap();
+                }
+            }
+        });
+        let receivers = (0..2).map(|_| {
+            let r = r.clone();
+            async move {
+                let mut sum = Sum { sum: 0, count: 0, disorder: 0 };
+                while let Ok(item) = r.recv().await {
+                    sum.sum += item & ((1 << 48) - 1);
+                    sum.count += 1;
+                }
+                sum
+            }
+        });
+        let senders = futures::future::join_all(senders);
+        let receivers = futures::future::join_all(receivers);
+        drop((s, r));
+        let produced = futures::future::join_all(producers.iter_mut().map(|p| p.close()));
+        let consumed = futures::future::join_all(consumers.iter_mut().map(|c| c.close()));
+        let (_, received, produced, consumed) =
+            futures::join!(senders, receivers, produced, consumed);
+        assert!(produced.iter().all(|sent| *sent == Ok(each)));
+        let consumed = consumed.into_iter().map(Result::unwrap);
+        let total = received.into_iter().chain(consumed).fold((0, 0), |(sum, count), one| {
+            assert_eq!(one.disorder, 0);
+            (sum + one.sum, count + one.count)
+        });
+        assert_eq!(total, (4 * each * (each - 1) / 2, 4 * each));
+    }
+
+    async fn clones_are_counted_exactly(_executor: Executor) {
+        let (s, r) = bounded(8);
+        let mut pool = zig::pool(s.clone(), r.clone(), 4, 1000).open().unwrap();
+        assert_eq!((s.sender_count(), s.receiver_count()), (2, 2));
+        // Its receivers end with the last sender, which is here.
+        drop(s);
+        let sum = pool.close().await.unwrap();
+        assert_eq!((sum.count, sum.disorder), (4000, 0));
+        assert_eq!((r.sender_count(), r.receiver_count()), (0, 1));
+        drop(pool);
+        assert_eq!((r.sender_count(), r.receiver_count()), (0, 1));
+        assert_eq!(r.try_recv(), Err(TryRecvError::Closed));
+    }
+
+    async fn a_source_may_hold_an_end(_executor: Executor) {
+        let (s, r) = bounded(4);
+        let mut numbers = zig::from_both(r).open().unwrap();
+        let sender = async move {
+            for i in 0..1000 {
+                s.send(i).await.unwrap();
+            }
+        };
+        let receiver = async {
+            let mut expected = 0;
+            while let Some(item) = numbers.next().await {
+                assert_eq!(item.unwrap(), expected);
+                expected += 1;
+            }
+            expected
+        };
+        assert_eq!(futures::join!(sender, receiver).1, 1000);
+    }
+
+    async fn items_that_are_left_are_released_once(_executor: Executor) {
+        let released = Arc::new(AtomicUsize::new(0));
+        // Dropped at every point: so many are taken out again before everything goes.
+        for taken in 0..6 {
+            let before = released.load(Ordering::SeqCst);
+            let ((s, from), (into, r)) = (bounded(4), bounded(4));
+            let mut passer = zig::pass_buffers(from, into).open().unwrap();
+            let mut sent = 0;
+            let mut closing = Box::pin(passer.close());
+            assert!(poll!(&mut closing).is_pending());
+            for _ in 0..10 {
+                let full = || s.try_send(counted(&released, 10));
+                match full() {
+                    Ok(()) => sent += 1,
+                    Err(TrySendError::Full(back)) => drop(back),
+                    Err(TrySendError::Closed(_)) => panic!("it is open"),
+                }
+            }
+            let dropped_here = 10 - sent;
+            for _ in 0..taken.min(sent) {
+                r.recv().await.unwrap();
+            }
+            drop(closing);
+            if taken % 2 == 0 {
+                drop((passer, s, r));
+            } else {
+                drop((r, s, passer));
+            }
+            settles("all are released", || {
+                released.load(Ordering::SeqCst) - before == sent + dropped_here
+            })
+            .await;
+        }
+    }
+
+    async fn references_pass_clones_and_failed_opens_lose_nothing(_executor: Executor) {
+        let (s, r) = bounded(4);
+        let refused = zig::mismatched::sum_of(s.clone(), 1).open().unwrap_err();
+        assert!(matches!(refused, OpenError::ArgType { .. }), "{refused}");
+        assert!(refused.to_string().contains("is a receiver of u64 in Zig, not a sender of u64"));
+        assert_eq!(s.sender_count(), 1);
+        let refused = zig::mismatched::give_back_receiver(r.clone(), 1).open().unwrap_err();
+        assert!(matches!(refused, OpenError::ResultType { .. }), "{refused}");
+        assert_eq!(s.receiver_count(), 1);
+        let mut producer = zig::by_reference::count_into(&s, 3, 0, 1).open().unwrap();
+        let mut consumer = zig::by_reference::sum_of(&r, 1).open().unwrap();
+        assert_eq!((s.sender_count(), s.receiver_count()), (2, 2));
+        assert_eq!(producer.close().await, Ok(3));
+        drop(s);
+        assert_eq!(consumer.close().await, Ok(Sum { sum: 3, count: 3, disorder: 0 }));
+        drop(r);
+        let (other, gone) = bounded(4);
+        let refused = zig::mismatched::count_into(other, 1, 0, 1).open().unwrap_err();
+        assert!(matches!(refused, OpenError::ArgType { .. }), "{refused}");
+        assert_eq!(gone.recv().await, Err(RecvError));
+        // Zig looks at the channel itself.
+        let (s, r) = unbounded();
+        let refused = zig::count_into(s, 1, 0, 1).open().unwrap_err();
+        let OpenError::Failed(failure) = refused else { panic!("{refused}") };
+        assert_eq!(failure.name(), "ChannelKind");
+        assert_eq!((r.sender_count(), r.recv().await), (0, Err(RecvError)));
+    }
+
+    async fn an_end_that_cannot_be_is_a_typed_error(_executor: Executor) {
+        use ziggurat::channel::zig::EndError;
+        let (_s, r) = bounded(4);
+        let error = zig::gives_nothing_back(r).open().unwrap().close().await.unwrap_err();
+        assert_eq!(error, ZigError::Protocol(EndError::Null.into()));
+        let (_s, r) = bounded(4);
+        let mut wrong = zig::mismatched::kind::give_back_receiver(r, 0).open().unwrap();
+        let error = wrong.close().await.unwrap_err();
+        assert_eq!(error, ZigError::Protocol(EndError::Kind { found: 1, needed: 3 }.into()));
+    }
+
+    async fn a_hostile_peer_is_found_out(_executor: Executor) {
+        use ziggurat::channel::ProtocolError::{Other, Position, Stamp};
+        for (how, fault) in [(0, Position), (1, Stamp), (2, Stamp), (77, Other(77))] {
+            let (s, r) = bounded::<u64>(4);
+            zig::break_ring(s.clone(), how).open().unwrap().close().await.unwrap();
+            if how == 2 {
+                assert!(s.try_send(1).is_err());
+            }
+            assert_eq!(r.recv().await, Err(RecvError));
+            assert_eq!((r.fault(), s.is_closed()), (Some(fault), true));
+        }
+        // What was published and never written is some number, and no undefined behaviour.
+        let (s, r) = bounded::<u64>(4);
+        zig::break_ring(s.clone(), 3).open().unwrap().close().await.unwrap();
+        assert_eq!((r.recv().await, r.fault()), (Ok(0), None));
+        // What was claimed and never published keeps those behind it, who may give up.
+        let (s, r) = bounded::<u64>(4);
+        zig::break_ring(s.clone(), 4).open().unwrap().close().await.unwrap();
+        s.send(1).await.unwrap();
+        assert_eq!(r.try_recv(), Err(TryRecvError::Empty));
+        assert!(r.recv().now_or_never().is_none());
+        // Parked words that lie cost looks at a list, and no more.
+        let (s, r) = bounded::<u64>(4);
+        zig::break_ring(s.clone(), 6).open().unwrap().close().await.unwrap();
+        for i in 0..10 {
+            s.send(i).await.unwrap();
+            assert_eq!(r.recv().await, Ok(i));
+        }
+        for (how, fault) in [(0, Position), (77, Other(77))] {
+            let (s, mut r) = spsc::bounded::<u64>(4);
+            zig::spsc::break_ring(s, how).open().unwrap().close().await.unwrap();
+            assert_eq!((r.recv().await, r.fault()), (Err(RecvError), Some(fault)));
+        }
+        let (s, mut r) = spsc::bounded::<u64>(4);
+        zig::spsc::break_ring(s, 5).open().unwrap().close().await.unwrap();
+        assert_eq!(r.try_recv(), Err(TryRecvError::Closed));
+    }
+}
+
+/// Zig's buffers go back to Zig, whoever drops them, and at whatever point.
+#[test]
+fn zigs_buffers_come_home() {
+    for executor in Executor::ALL {
+        executor.run(async {
+            for taken in [0, 1, 5, 40] {
+                let (s, r) = bounded(4);
+                let mut maker = zig::make_buffers(s, 40, 100).open().unwrap();
+                let consumer = async move {
+                    for _ in 0..taken {
+                        let bytes = Bytes::from(r.recv().await.unwrap());
+                        let address = u64::from_le_bytes(bytes[..8].try_into().unwrap());
+                        assert_eq!(address, bytes.as_ptr() as u64);
+                    }
+                };
+                let (made, ()) = futures::join!(maker.close(), consumer);
+                assert!(made.unwrap() >= taken);
+            }
+        });
+        wait_for("all are home", || (zig::live() == 0).then_some(()));
+    }
+}
+
+/// Both languages say the same about where a header's fields are.
+#[test]
+fn the_layouts_agree() {
+    let offsets: Vec<_> = futures::executor::block_on(zig::offsets().open().unwrap().collect());
+    let offsets: Vec<_> = offsets.into_iter().map(|offset| offset.unwrap() as usize).collect();
+    assert_eq!(offsets, ziggurat::channel::layout::OFFSETS);
+}
+
+/// The bodies run as they would for a user: spawned, so that everything in them is `Send`.
+#[test]
+fn closing_is_send() {
+    fn is_send(_: impl Future + Send) {}
+    let (s, _r) = bounded(1);
+    is_send(async move { zig::count_into(s, 1, 0, 1).open().unwrap().close().await });
+}
