@@ -37,9 +37,11 @@ fn std_read(path: &Path, chunk: usize) -> u64 {
     }
 }
 
-fn zig_bytes(path: &Path, block: usize) -> u64 {
+fn zig_bytes(path: &Path, block: usize, on_thread: bool) -> u64 {
     block_on(async {
-        let mut chunks = chunks(path).block_size(block).open().expect("it opens");
+        let builder = chunks(path).block_size(block);
+        let builder = if on_thread { builder.on_thread() } else { builder };
+        let mut chunks = builder.open().expect("it opens");
         let mut lines = 0;
         while let Some(chunk) = chunks.try_next().await.expect("it reads") {
             lines += newlines(&chunk);
@@ -155,7 +157,8 @@ fn main() {
         let path = Path::new(path);
         match mode.as_str() {
             "std" => std_read(path, 64 * KIB),
-            "zig" => zig_bytes(path, 64 * KIB),
+            "zig" => zig_bytes(path, 64 * KIB, false),
+            "thread" => zig_bytes(path, 64 * KIB, true),
             "tokio" => tokio_fs(&runtime, path, 64 * KIB),
             _ => return,
         };
@@ -179,9 +182,11 @@ fn main() {
         vec![
             case("std read loop, 64 KiB", || checked(std_read(path, 64 * KIB))),
             case("std read loop, 1 MiB", || checked(std_read(path, MIB))),
-            case("ZigByteStream, 64 KiB", || checked(zig_bytes(path, 64 * KIB))),
+            case("ZigByteStream, 64 KiB", || checked(zig_bytes(path, 64 * KIB, false))),
+            case("ZigByteStream on a thread, 64 KiB", || checked(zig_bytes(path, 64 * KIB, true))),
             case("ZigByteStream as buffers, 64 KiB", || checked(zig_buffers(path, 64 * KIB))),
-            case("ZigByteStream, 1 MiB", || checked(zig_bytes(path, MIB))),
+            case("ZigByteStream, 1 MiB", || checked(zig_bytes(path, MIB, false))),
+            case("ZigByteStream on a thread, 1 MiB", || checked(zig_bytes(path, MIB, true))),
             case("tokio::fs + ReaderStream, 64 KiB", || {
                 checked(tokio_fs(&runtime, path, 64 * KIB))
             }),
@@ -194,8 +199,8 @@ fn main() {
 
     println!("\npeak memory of one run at 64 KiB");
     let this = std::env::current_exe().expect("this program");
-    for mode in ["std", "zig", "tokio"] {
+    for mode in ["std", "zig", "thread", "tokio"] {
         let output = Command::new(&this).arg(mode).arg(path).output().expect("it runs");
-        println!("  {mode:5} {:>8} KiB", String::from_utf8_lossy(&output.stdout).trim());
+        println!("  {mode:6} {:>8} KiB", String::from_utf8_lossy(&output.stdout).trim());
     }
 }

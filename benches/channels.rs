@@ -49,7 +49,7 @@ unsafe extern "C" fn try_recv(receiver: *const c_void, item: *mut u64) -> u32 {
 macro_rules! beside {
     ($function:expr, $half:expr) => {
         block_on(async {
-            let mut function = $function.open().expect("it opens");
+            let mut function = $function.on_thread().open().expect("it opens");
             let mut closing = std::pin::pin!(function.close());
             assert!(futures::poll!(&mut closing).is_pending());
             let half = $half.await;

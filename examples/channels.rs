@@ -35,8 +35,8 @@ fn main() -> anyhow::Result<()> {
     let (to_rust, sequences) = bounded(128);
     let (weights, to_zig) = bounded(128);
     // An end is moved into the function that it is an argument of, and dropped when that returns.
-    let mut pool = collatz(to_rust, THREADS, END).open()?;
-    let mut adder = total(to_zig).open()?;
+    let mut pool = collatz(to_rust, THREADS, END).on_thread().open()?;
+    let mut adder = total(to_zig).on_thread().open()?;
 
     let (r, s) = (sequences.clone(), weights.clone());
     let on_tokio = thread::spawn(move || {

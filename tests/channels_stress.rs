@@ -67,7 +67,7 @@ fn one_to_one(items: u64, round: u64, random: &mut Random) {
         left -= count;
         let (capacity, batch) = (random.up_to(2048) as usize, random.up_to(1024));
         let (s, mut r) = spsc::bounded(capacity);
-        let mut producer = zig::spsc::count_into(s, count, 0, batch).open().unwrap();
+        let mut producer = zig::spsc::count_into(s, count, 0, batch).on_thread().open().unwrap();
         let receiver = thread::spawn(move || {
             let (mut seen, mut items) = (Seen::new(), Vec::new());
             block_on(async {
@@ -81,7 +81,7 @@ fn one_to_one(items: u64, round: u64, random: &mut Random) {
         assert_eq!(receiver.join().unwrap(), expected(1, count), "{capacity}, {batch}");
 
         let (mut s, r) = spsc::bounded(capacity);
-        let mut consumer = zig::spsc::sum_of(r, batch).open().unwrap();
+        let mut consumer = zig::spsc::sum_of(r, batch).on_thread().open().unwrap();
         let mut random = Random(random.up_to(u64::MAX - 1));
         let sender = thread::spawn(move || {
             block_on(async {
@@ -145,10 +145,16 @@ fn many_to_many(items: u64, round: u64, random: &mut Random) {
         let capacity = random.up_to(1024) as usize;
         let (s, r) = bounded(capacity);
         let mut functions: Vec<_> = (0..2)
-            .map(|mark| zig::count_into(s.clone(), count, mark, random.up_to(64)).open().unwrap())
+            .map(|mark| {
+                zig::count_into(s.clone(), count, mark, random.up_to(64))
+                    .on_thread()
+                    .open()
+                    .unwrap()
+            })
             .collect();
-        let mut sums: Vec<_> =
-            (0..2).map(|_| zig::sum_of(r.clone(), random.up_to(64)).open().unwrap()).collect();
+        let mut sums: Vec<_> = (0..2)
+            .map(|_| zig::sum_of(r.clone(), random.up_to(64)).on_thread().open().unwrap())
+            .collect();
         let mut fork = || Random(random.up_to(u64::MAX - 1));
         let senders: Vec<_> = (2..4)
             .map(|mark| (s.clone(), mark, fork()))

@@ -42,6 +42,26 @@ fn streams_that_come_and_go_leave_nothing() {
         let stream = zig::numbers(3, 101).open().unwrap();
         assert_eq!(block_on(stream.count()), 3);
     });
+    leaves_nothing("functions on threads, run to their end", 1000, 200, turns, |_| {
+        let stream = zig::numbers(3, 101).on_thread().open().unwrap();
+        assert_eq!(block_on(stream.count()), 3);
+    });
+    leaves_nothing(
+        "functions on threads, dropped in `send` or a sleep",
+        1000,
+        200,
+        turns / 4,
+        |i| {
+            if i % 2 == 0 {
+                let mut stream =
+                    zig::numbers(u64::MAX, 102).capacity(2).batch(1).on_thread().open().unwrap();
+                assert_eq!(block_on(stream.next()).unwrap().unwrap(), 0);
+            } else {
+                let mut stream = zig::sleeper(103).on_thread().open().unwrap();
+                assert_eq!(block_on(stream.next()).unwrap().unwrap(), 1);
+            }
+        },
+    );
     leaves_nothing("functions dropped in `send`", 1000, 200, turns, |_| {
         let mut stream = zig::numbers(u64::MAX, 102).capacity(2).batch(1).open().unwrap();
         assert_eq!(block_on(stream.next()).unwrap().unwrap(), 0);

@@ -53,6 +53,16 @@ on_every_executor! {
         assert_eq!(sink.close().await.unwrap(), 499_500);
     }
 
+    async fn a_writer_whose_blocks_all_are_in_the_sink_goes_on(_executor: Executor) {
+        for builder in [zig::slowly(), zig::slowly().on_thread()] {
+            let pool = BufferPool::builder(8).blocks(2).build().unwrap();
+            let mut writer = builder.open().unwrap().into_async_write(pool);
+            writer.write_all(&[7; 80]).await.unwrap();
+            writer.close().await.unwrap();
+            assert_eq!(writer.take_result(), Some(80));
+        }
+    }
+
     async fn a_function_that_returns_early_leaves_the_rest_here(_executor: Executor) {
         let mut sink = zig::take(10).capacity(4).batch(4).open().unwrap();
         let mut sent = 0;

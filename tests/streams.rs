@@ -46,7 +46,7 @@ on_every_executor! {
         let number = slot_for(2, executor);
         let (capacity, batch) = (10, 4);
         let mut stream =
-            zig::numbers(10_000, number).capacity(capacity).batch(batch).open().unwrap();
+            zig::numbers(10_000, number).capacity(capacity).batch(batch).on_thread().open().unwrap();
         for taken in 1..=50_u64 {
             stream.next().await.unwrap().unwrap();
             let buffered = stream.delivered().len() as u64;
@@ -57,6 +57,16 @@ on_every_executor! {
                 std::thread::yield_now();
             }
             assert_eq!(slot(number).sent, full);
+        }
+    }
+
+    async fn a_coroutine_is_never_ahead_of_its_polls(executor: Executor) {
+        let number = slot_for(28, executor);
+        let mut stream = zig::numbers(10_000, number).capacity(10).batch(4).open().unwrap();
+        for taken in 1..=50_u64 {
+            stream.next().await.unwrap().unwrap();
+            // It stopped in the `send` that filled the batch.
+            assert_eq!(slot(number).sent + 1, taken + stream.delivered().len() as u64);
         }
     }
 
@@ -261,15 +271,23 @@ fn a_mismatch_is_a_typed_error_that_names_both_sides() {
 fn impossible_stacks_and_capacities_are_typed_errors() {
     use futures::executor::block_on;
     use ziggurat::OpenError;
+    let on_thread = || zig::numbers(10, 120).on_thread();
+    let as_coroutine = || zig::numbers(10, 120);
     // A tiny stack is made large enough to run on.
-    assert_eq!(block_on(zig::numbers(10, 120).stack_size(1).open().unwrap().count()), 10);
-    let mut stream = zig::numbers(10, 120).stack_size(usize::MAX).open().unwrap();
-    let Some(Err(ZigError::Failed(failure))) = block_on(stream.next()) else {
-        panic!("no machine has that much");
-    };
-    assert!(failure.is_runtime());
-    assert_eq!(failure.to_string(), "the system has no thread for `numbers`: ThreadUnavailable");
-    assert!(block_on(stream.next()).is_none());
+    assert_eq!(block_on(on_thread().stack_size(1).open().unwrap().count()), 10);
+    assert_eq!(block_on(as_coroutine().stack_size(1).open().unwrap().count()), 10);
+    for (what, builder) in [
+        ("thread for `numbers`: Thread", on_thread()),
+        ("stack for `numbers`: Stack", as_coroutine()),
+    ] {
+        let mut stream = builder.stack_size(usize::MAX).open().unwrap();
+        let Some(Err(ZigError::Failed(failure))) = block_on(stream.next()) else {
+            panic!("no machine has that much");
+        };
+        assert!(failure.is_runtime());
+        assert_eq!(failure.to_string(), format!("the system has no {what}Unavailable"));
+        assert!(block_on(stream.next()).is_none());
+    }
     assert!(matches!(
         zig::numbers(10, 120).batch(usize::MAX).open(),
         Err(OpenError::BatchTooLarge { items: usize::MAX })

@@ -2,6 +2,7 @@
 
 const std = @import("std");
 const abi = @import("abi.zig");
+const onThreadStack = @import("coroutine/current.zig").onThreadStack;
 const assert = std.debug.assert;
 
 /// Owned bytes with the callback that gives them back. Whoever holds one either hands it on or calls
@@ -50,8 +51,11 @@ pub const Buffer = extern struct {
 
     /// Gives the bytes back to whoever made them.
     pub fn deinit(buffer: Buffer) void {
-        const raw = buffer.raw;
-        if (raw.release) |release| release(raw.ctx, raw.ptr, raw.cap, raw.@"align");
+        if (buffer.raw.release != null) onThreadStack(buffer.raw, release);
+    }
+
+    fn release(raw: abi.RawBuffer) void {
+        raw.release.?(raw.ctx, raw.ptr, raw.cap, raw.@"align");
     }
 
     /// The bytes. Valid until `deinit`, or until the buffer is handed on.

@@ -1,23 +1,23 @@
 //! How a function ended, kept until the other side has read it.
 
 const std = @import("std");
+const gpa = @import("heap.zig").gpa;
 const abi = @import("abi.zig");
 
 /// The error that a function returned, with what it said about it.
 pub const Failure = struct {
     domain: u32 = abi.domain.function,
     err: ?anyerror = null,
-    /// From `std.heap.c_allocator`, or empty.
+    /// From `gpa`, or empty.
     message: []u8 = &.{},
 
     pub fn deinit(f: *Failure) void {
-        std.heap.c_allocator.free(f.message);
+        gpa.free(f.message);
         f.* = undefined;
     }
 
     /// Remembers a message for the error that the function is about to return.
     pub fn say(f: *Failure, comptime fmt: []const u8, args: anytype) void {
-        const gpa = std.heap.c_allocator;
         // Without memory the error still has its name.
         const message = std.fmt.allocPrint(gpa, fmt, args) catch return;
         gpa.free(f.message);

@@ -46,7 +46,7 @@ pub fn FunctionSink(comptime name: []const u8, comptime function: anytype) type 
         pub fn check(_: *const abi.OpenOptions) !void {}
 
         pub fn connect(self: *Self) void {
-            self.in = .{ .handoff = &self.state.handoff, .failure = &self.state.failure };
+            self.in = .{ .exchange = &self.state.exchange, .failure = &self.state.failure };
         }
 
         pub fn run(state: *State(Self, name, Wire), io: Io) void {
@@ -58,9 +58,9 @@ pub fn FunctionSink(comptime name: []const u8, comptime function: anytype) type 
                 state.fail(if (bytes and err == error.ReadFailed) self.in.err orelse err else err);
             }
             if (bytes) self.in.deinit();
-            state.handoff.finish();
+            state.exchange.finish();
             // Nobody takes what is left, and this thread is as good as any to say so.
-            if (bytes) state.dropItems();
+            if (bytes) state.exchange.dropItems();
         }
 
         pub const vtable: abi.SinkVTable = .{
@@ -84,9 +84,9 @@ pub fn FunctionSink(comptime name: []const u8, comptime function: anytype) type 
         ) callconv(.c) i32 {
             const state = State(Self, name, Wire).of(ptr);
             state.startOnce();
-            n.* = state.handoff.pollSend(cx, @as([*]const Wire, @ptrCast(@alignCast(items)))[0..count]);
+            n.* = state.exchange.pollSend(cx, @as([*]const Wire, @ptrCast(@alignCast(items)))[0..count]);
             if (n.* == count) return abi.status.ready;
-            return if (state.handoff.refused.load(.seq_cst)) state.outcome else abi.status.pending;
+            return if (state.exchange.refused()) state.outcome else abi.status.pending;
         }
 
         fn pollClose(
@@ -96,8 +96,8 @@ pub fn FunctionSink(comptime name: []const u8, comptime function: anytype) type 
         ) callconv(.c) i32 {
             const state = State(Self, name, Wire).of(ptr);
             state.startOnce();
-            state.handoff.end();
-            if (!state.handoff.pollFinished(cx)) return abi.status.pending;
+            state.exchange.end();
+            if (!state.exchange.pollFinished(cx)) return abi.status.pending;
             if (state.outcome == abi.status.done and Shape.Result != void) {
                 const self: *Self = @alignCast(@fieldParentPtr("state", state));
                 if (result_is_end) {

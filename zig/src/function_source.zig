@@ -40,9 +40,9 @@ pub fn FunctionSource(comptime name: []const u8, comptime function: anytype) typ
         pub fn connect(self: *Self) void {
             const s = &self.state;
             self.out = if (bytes)
-                .{ .handoff = &s.handoff, .failure = &s.failure, .pool = &s.pool.? }
+                .{ .exchange = &s.exchange, .failure = &s.failure, .pool = &s.pool.? }
             else
-                .{ .handoff = &s.handoff, .failure = &s.failure };
+                .{ .exchange = &s.exchange, .failure = &s.failure };
         }
 
         pub fn run(state: *State(Self, name, Wire), io: Io) void {
@@ -51,7 +51,7 @@ pub fn FunctionSource(comptime name: []const u8, comptime function: anytype) typ
                 state.outcome = abi.status.done;
             } else |err| state.fail(err);
             if (bytes) self.out.deinit();
-            state.handoff.finish();
+            state.exchange.finish();
         }
 
         fn produce(self: *Self, io: Io) anyerror!void {
@@ -84,7 +84,7 @@ pub fn FunctionSource(comptime name: []const u8, comptime function: anytype) typ
             n.* = 0;
             state.startOnce();
             const items = @as([*]Wire, @ptrCast(@alignCast(out)))[0..cap];
-            n.* = state.handoff.pollReceive(cx, items) orelse return abi.status.pending;
+            n.* = state.exchange.pollReceive(cx, items) orelse return abi.status.pending;
             return if (n.* > 0) abi.status.ready else state.outcome;
         }
     };

@@ -1,11 +1,12 @@
 //! Where a sink takes what it consumes.
 
 const std = @import("std");
+const gpa = @import("heap.zig").gpa;
 const Io = std.Io;
 const types = @import("types.zig");
 const Buffer = @import("buffer.zig").Buffer;
 const Failure = @import("failure.zig").Failure;
-const Handoff = @import("handoff.zig").Handoff;
+const Exchange = @import("exchange.zig").Exchange;
 
 /// The input of a sink whose items are `T`: any plain type, or `[]const u8` for runs of bytes.
 ///
@@ -19,18 +20,18 @@ fn ItemIn(comptime T: type) type {
         const Self = @This();
         pub const Item = T;
 
-        handoff: *Handoff(T),
+        exchange: *Exchange(T),
         failure: *Failure,
 
         /// The next item, or `null` at the end; waits for it.
         pub inline fn next(in: *Self) Io.Cancelable!?T {
             var item: [1]T = undefined;
-            return if (try in.handoff.receive(&item) == 1) item[0] else null;
+            return if (try in.exchange.receive(&item) == 1) item[0] else null;
         }
 
         /// The next items, as many as there are and fit, or none at the end; waits for the first.
         pub fn nextMany(in: *Self, items: []T) Io.Cancelable![]T {
-            return items[0..try in.handoff.receive(items)];
+            return items[0..try in.exchange.receive(items)];
         }
 
         /// Gives the error that the function is about to return a message:
@@ -46,7 +47,7 @@ fn ItemIn(comptime T: type) type {
 const ByteIn = struct {
     pub const Item = []const u8;
 
-    handoff: *Handoff(Buffer),
+    exchange: *Exchange(Buffer),
     failure: *Failure,
     /// What `next` or the reader is at.
     current: Buffer = .empty,
@@ -58,7 +59,7 @@ const ByteIn = struct {
 
     pub fn deinit(in: *ByteIn) void {
         in.current.deinit();
-        std.heap.c_allocator.free(in.interface.buffer);
+        gpa.free(in.interface.buffer);
         in.* = undefined;
     }
 
@@ -87,7 +88,7 @@ const ByteIn = struct {
 
     fn receive(in: *ByteIn) Io.Cancelable!?Buffer {
         var item: [1]Buffer = undefined;
-        return if (try in.handoff.receive(&item) == 1) item[0] else null;
+        return if (try in.exchange.receive(&item) == 1) item[0] else null;
     }
 
     /// What the reader has taken over and nobody has read.
@@ -109,7 +110,7 @@ const ByteIn = struct {
     /// was behind it (`error.Canceled`).
     pub fn reader(in: *ByteIn) error{OutOfMemory}!*Io.Reader {
         if (in.interface.buffer.len == 0) {
-            in.interface.buffer = try std.heap.c_allocator.alloc(u8, reader_buffer_len);
+            in.interface.buffer = try gpa.alloc(u8, reader_buffer_len);
         }
         return &in.interface;
     }

@@ -2,6 +2,7 @@
 //! runs yet.
 
 const std = @import("std");
+const gpa = @import("heap.zig").gpa;
 const abi = @import("abi.zig");
 const shape = @import("shape.zig");
 const Failure = @import("failure.zig").Failure;
@@ -10,12 +11,11 @@ const Failure = @import("failure.zig").Failure;
 ///
 /// - fields `state` (its `State`) and `params`;
 /// - `check`, which refuses options that it cannot work with;
-/// - `run`, the function's body on its thread;
+/// - `run`, the function's body, for wherever it runs;
 /// - `connect`, which sets up the rest once the state is in place;
 /// - `vtable`.
 pub fn Opening(comptime Self: type) type {
     return struct {
-        const gpa = std.heap.c_allocator;
         const Params = @FieldType(Self, "params");
 
         pub fn open(

@@ -1,12 +1,13 @@
 //! Where a source puts what it produces.
 
 const std = @import("std");
+const gpa = @import("heap.zig").gpa;
 const Io = std.Io;
 const abi = @import("abi.zig");
 const types = @import("types.zig");
 const Buffer = @import("buffer.zig").Buffer;
 const Failure = @import("failure.zig").Failure;
-const Handoff = @import("handoff.zig").Handoff;
+const Exchange = @import("exchange.zig").Exchange;
 const PoolClient = @import("pool.zig").PoolClient;
 
 /// The output of a source whose items are `T`: any plain type, or `[]const u8` for runs of bytes.
@@ -22,17 +23,17 @@ fn ItemOut(comptime T: type) type {
         const Self = @This();
         pub const Item = T;
 
-        handoff: *Handoff(T),
+        exchange: *Exchange(T),
         failure: *Failure,
 
         /// Hands over one item.
         pub inline fn send(out: *Self, item: T) Io.Cancelable!void {
-            return out.handoff.send(&.{item});
+            return out.exchange.send(&.{item});
         }
 
         /// Hands over all `items`, in order.
         pub fn sendMany(out: *Self, items: []const T) Io.Cancelable!void {
-            return out.handoff.send(items);
+            return out.exchange.send(items);
         }
 
         /// Gives the error that the function is about to return a message:
@@ -50,7 +51,7 @@ const ByteOut = struct {
     pub const Item = []const u8;
     pub const Error = Io.Cancelable || error{OutOfMemory};
 
-    handoff: *Handoff(Buffer),
+    exchange: *Exchange(Buffer),
     failure: *Failure,
     pool: *PoolClient,
     /// The block that is being filled. `interface.buffer` is its part that nobody else has yet.
@@ -81,7 +82,7 @@ const ByteOut = struct {
     pub fn sendBuffer(out: *ByteOut, buffer: Buffer) Error!void {
         errdefer buffer.deinit();
         try out.flush();
-        try out.handoff.send(&.{buffer});
+        try out.exchange.send(&.{buffer});
     }
 
     /// A `std.Io.Writer` that fills blocks of the host's pool, which become the items: nothing is
@@ -127,7 +128,7 @@ const ByteOut = struct {
             out.pool.share(block);
             out.interface.buffer = writable[n..];
         }
-        out.handoff.send(&.{item}) catch |err| {
+        out.exchange.send(&.{item}) catch |err| {
             item.deinit();
             return err;
         };
@@ -193,7 +194,6 @@ const ByteOut = struct {
     /// Makes room for `capacity` bytes in one piece, keeping the last `preserve` bytes unsent.
     fn rebase(w: *Io.Writer, preserve: usize, capacity: usize) Io.Writer.Error!void {
         const out = of(w);
-        const gpa = std.heap.c_allocator;
         const keep = @min(preserve, w.end);
         if (keep + capacity > out.pool.pool.block_size) return out.failed(error.OutOfMemory);
         // Aside, because the block goes back before another is waited for: it may be the only one.

@@ -1,6 +1,7 @@
 //! A source that is a hand-written state machine: a struct with a `poll`.
 
 const std = @import("std");
+const gpa = @import("heap.zig").gpa;
 const abi = @import("abi.zig");
 const shape = @import("shape.zig");
 const types = @import("types.zig");
@@ -116,7 +117,6 @@ pub fn PollSource(comptime name: []const u8, comptime Machine: type) type {
         }
 
         fn create(args: []const abi.Arg) anyerror!*Self {
-            const gpa = std.heap.c_allocator;
             const self = try gpa.create(Self);
             errdefer gpa.destroy(self);
             const copied = try shape.readParams(Params, gpa, args);
@@ -128,7 +128,6 @@ pub fn PollSource(comptime name: []const u8, comptime Machine: type) type {
         }
 
         fn destroy(self: *Self) void {
-            const gpa = std.heap.c_allocator;
             if (@hasDecl(Machine, "deinit")) self.machine.deinit();
             shape.freeParams(Params, gpa, self.params);
             self.failure.deinit();

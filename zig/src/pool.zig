@@ -1,20 +1,22 @@
-//! The host's buffer pool, as a function on a thread uses it.
+//! The host's buffer pool, as a function uses it.
 
 const std = @import("std");
+const gpa = @import("heap.zig").gpa;
 const Io = std.Io;
 const abi = @import("abi.zig");
 const Buffer = @import("buffer.zig").Buffer;
-const Handoff = @import("handoff.zig").Handoff;
-const Runner = @import("runner.zig").Runner;
+const Exchange = @import("exchange.zig").Exchange;
+const Waiter = @import("waiter.zig").Waiter;
+const onThreadStack = @import("coroutine/current.zig").onThreadStack;
 
 /// One function's way to a pool that the host lends.
 pub const PoolClient = struct {
     /// Retained.
     pool: *const abi.PoolHandle,
-    runner: *Runner,
+    waiter: Waiter,
     /// Where the blocks go, if the pool bounds only what is under way to there: when the other side has
     /// taken everything, keeps it, and wants more, blocks come from the heap instead.
-    spill: ?*Handoff(Buffer),
+    spill: ?*Exchange(Buffer),
     /// What the pool knows us by while we wait; null otherwise.
     ticket: ?*anyopaque = null,
     /// Blocks taken ahead of need, the next one last; only of a pool that is this function's own.
@@ -25,9 +27,9 @@ pub const PoolClient = struct {
 
     const max_ahead = 32;
 
-    pub fn init(pool: *const abi.PoolHandle, runner: *Runner, spill: ?*Handoff(Buffer)) PoolClient {
+    pub fn init(pool: *const abi.PoolHandle, waiter: Waiter, spill: ?*Exchange(Buffer)) PoolClient {
         pool.vtable.retain(pool);
-        return .{ .pool = pool, .runner = runner, .spill = spill };
+        return .{ .pool = pool, .waiter = waiter, .spill = spill };
     }
 
     pub fn deinit(c: *PoolClient) void {
@@ -48,8 +50,8 @@ pub const PoolClient = struct {
 
     /// The pool is our own, and the other side is at work.
     fn streaming(c: *PoolClient) bool {
-        const handoff = c.spill orelse return false;
-        return !handoff.poller.isParked();
+        const exchange = c.spill orelse return false;
+        return exchange.isConsumed();
     }
 
     /// Takes all the free blocks, to use the one that has been free the longest first. The pool itself
@@ -60,8 +62,7 @@ pub const PoolClient = struct {
         c.ahead[0] = latest;
         c.ahead_len = 1;
         while (c.ahead_len < max_ahead) : (c.ahead_len += 1) {
-            const status = c.pool.vtable.acquire(c.pool, null, &c.ticket, &c.ahead[c.ahead_len]);
-            if (status != abi.status.ready) return;
+            if (c.askPool(null, &c.ahead[c.ahead_len]) != abi.status.ready) return;
         }
     }
 
@@ -69,12 +70,12 @@ pub const PoolClient = struct {
         var block: abi.RawBuffer = undefined;
         while (true) {
             c.woken.store(false, .seq_cst);
-            switch (c.pool.vtable.acquire(c.pool, &c.handle, &c.ticket, &block)) {
+            switch (c.askPool(&c.handle, &block)) {
                 abi.status.ready => return block,
                 abi.status.pending => {
                     // Whatever comes of it, the pool can forget us unless we wait again.
                     errdefer c.dropTicket();
-                    try c.runner.wait(c, wokenOrStarved);
+                    try c.waiter.wait(c, wokenOrStarved);
                     if (!c.woken.load(.seq_cst)) {
                         c.dropTicket();
                         return c.heapBlock();
@@ -83,6 +84,18 @@ pub const PoolClient = struct {
                 else => return error.OutOfMemory,
             }
         }
+    }
+
+    fn askPool(c: *PoolClient, waker: ?*const abi.WakerHandle, block: *abi.RawBuffer) i32 {
+        const Call = struct { client: *PoolClient, waker: ?*const abi.WakerHandle, block: *abi.RawBuffer, status: i32 };
+        var call: Call = .{ .client = c, .waker = waker, .block = block, .status = undefined };
+        onThreadStack(&call, struct {
+            fn acquire(its: *Call) void {
+                const pool = its.client.pool;
+                its.status = pool.vtable.acquire(pool, its.waker, &its.client.ticket, its.block);
+            }
+        }.acquire);
+        return call.status;
     }
 
     /// Adds an owner to a block.
@@ -103,13 +116,18 @@ pub const PoolClient = struct {
 
     /// Makes the pool forget us.
     fn dropTicket(c: *PoolClient) void {
-        if (c.ticket) |ticket| c.pool.vtable.drop_ticket(ticket);
-        c.ticket = null;
+        if (c.ticket == null) return;
+        onThreadStack(c, struct {
+            fn drop(client: *PoolClient) void {
+                client.pool.vtable.drop_ticket(client.ticket);
+                client.ticket = null;
+            }
+        }.drop);
     }
 
     fn wokenOrStarved(c: *PoolClient) bool {
         if (c.woken.load(.seq_cst)) return true;
-        return if (c.spill) |handoff| handoff.starved() else false;
+        return if (c.spill) |exchange| exchange.starved() else false;
     }
 
     const waker_vtable: abi.WakerVTable = .{
@@ -124,19 +142,17 @@ pub const PoolClient = struct {
     }
 
     fn retain(handle: *const abi.WakerHandle) callconv(.c) void {
-        const runner = of(handle).runner;
-        runner.callbacks.retain(runner);
+        of(handle).waiter.retain();
     }
 
     fn release(handle: *const abi.WakerHandle) callconv(.c) void {
-        const runner = of(handle).runner;
-        runner.callbacks.release(runner);
+        of(handle).waiter.release();
     }
 
     fn wake(handle: *const abi.WakerHandle) callconv(.c) void {
         const c = of(handle);
         c.woken.store(true, .seq_cst);
-        c.runner.unpark();
+        c.waiter.unpark();
     }
 };
 
@@ -145,8 +161,6 @@ const HeapBlock = struct {
     references: std.atomic.Value(usize),
     bytes: [*]u8,
     len: usize,
-
-    const gpa = std.heap.c_allocator;
 
     fn create(len: usize) error{OutOfMemory}!abi.RawBuffer {
         const block = try gpa.create(HeapBlock);

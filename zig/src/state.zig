@@ -1,16 +1,17 @@
-//! What every function on a thread has, whatever it is: references, a runner, a hand-off, and how it
-//! ended.
+//! What every function has, whatever it is and however it runs: references, its exchange with the other side,
+//! and how it ended.
 
 const std = @import("std");
 const builtin = @import("builtin");
 const Io = std.Io;
 const abi = @import("abi.zig");
-const handoff_mod = @import("handoff.zig");
+const exchange_mod = @import("exchange.zig");
 const Buffer = @import("buffer.zig").Buffer;
 const Failure = @import("failure.zig").Failure;
-const Handoff = handoff_mod.Handoff;
 const PoolClient = @import("pool.zig").PoolClient;
 const Runner = @import("runner.zig").Runner;
+const Task = @import("coroutine/task.zig").Task;
+const coroutines = @import("coroutine/switch.zig").supported;
 
 /// The first field, named `state`, of `Owner`, which is what the host's handle points to. `Owner` has a
 /// `deinit` that frees itself, called after this is gone, and says by `holdsEnd` whether that drops the
@@ -18,15 +19,20 @@ const Runner = @import("runner.zig").Runner;
 pub fn State(comptime Owner: type, comptime name: []const u8, comptime Wire: type) type {
     return struct {
         const Self = @This();
+        const Exchange = exchange_mod.Exchange(Wire);
+        const Pool = if (Wire == Buffer) PoolClient else void;
 
+        /// Whoever uses the memory: all of the host's handles together, the function's thread, wakers that
+        /// others keep.
         references: std.atomic.Value(u32),
-        runner: Runner,
-        handoff: Handoff(Wire),
+        /// The host's handles.
+        handles: std.atomic.Value(u32),
+        exchange: Exchange,
         failure: Failure,
         /// For functions whose items are bytes and that were given one.
-        pool: ?PoolClient,
+        pool: ?Pool,
         body: *const fn (*Self, Io) void,
-        /// A terminal status, from before `handoff.finish()` on.
+        /// A terminal status, from before `exchange.finish()` on.
         outcome: i32,
 
         /// In place: the parts point to each other. On an error nothing is left to free.
@@ -35,35 +41,25 @@ pub fn State(comptime Owner: type, comptime name: []const u8, comptime Wire: typ
             options: *const abi.OpenOptions,
             body: *const fn (*Self, Io) void,
         ) error{OutOfMemory}!void {
-            const capacity: usize = if (options.capacity == 0)
-                handoff_mod.defaultCapacity(Wire)
-            else
-                std.math.cast(usize, options.capacity) orelse return error.OutOfMemory;
-            s.handoff = try .init(std.heap.c_allocator, capacity, &s.runner);
+            try s.exchange.init(&callbacks, options);
             s.references = .init(1);
-            s.runner = .init(&callbacks, options.stack_size);
+            s.handles = .init(1);
             s.failure = .{};
             s.pool = if (Wire == Buffer and options.pool != null) .init(
                 options.pool.?,
-                &s.runner,
-                if (options.flags & abi.option_spill != 0) &s.handoff else null,
+                s.exchange.waiter(),
+                if (options.flags & abi.option_spill != 0) &s.exchange else null,
             ) else null;
             s.body = body;
             s.outcome = abi.status.canceled;
         }
 
         fn destroy(s: *Self) void {
-            if (Wire == Buffer) s.dropItems();
-            if (s.pool) |*pool| pool.deinit();
-            s.handoff.deinit(std.heap.c_allocator);
+            if (Wire == Buffer) s.exchange.dropItems();
+            if (Wire == Buffer) if (s.pool) |*pool| pool.deinit();
+            s.exchange.deinit();
             s.failure.deinit();
             owner(s).deinit();
-        }
-
-        /// The consumer, when it takes no more: releases the buffers that are left.
-        pub fn dropItems(s: *Self) void {
-            var left: [1]Buffer = undefined;
-            while (s.handoff.ring.pop(&left) > 0) left[0].deinit();
         }
 
         fn owner(s: *Self) *Owner {
@@ -80,70 +76,116 @@ pub fn State(comptime Owner: type, comptime name: []const u8, comptime Wire: typ
             s.failure.err = err;
         }
 
-        /// Starts the thread at the first poll. If that is not to be, the hand-off ends at once, and
-        /// `outcome` says how.
+        /// Starts the function at the first poll. If that is not to be, it ends at once, and `outcome` says how.
         pub fn startOnce(s: *Self) void {
-            if (s.runner.started()) return;
-            s.runner.start() catch |err| {
-                if (err == error.ThreadUnavailable) {
-                    s.failure.domain = abi.domain.runtime;
-                    s.failure.say("the system has no thread for `{s}`", .{name});
+            if (s.exchange.started()) return;
+            s.exchange.start() catch |err| {
+                switch (err) {
+                    error.Canceled => {},
+                    error.ThreadUnavailable, error.StackUnavailable => {
+                        s.failure.domain = abi.domain.runtime;
+                        const what = if (err == error.ThreadUnavailable) "thread" else "stack";
+                        s.failure.say("the system has no {s} for `{s}`", .{ what, name });
+                    },
                 }
                 s.fail(err);
-                s.handoff.finish();
+                s.exchange.finish();
             };
         }
 
-        const callbacks: Runner.Callbacks = .{
-            .name = name,
-            .run = &run,
-            .retain = &retain,
-            .release = &release,
-            .release_at_exit = &releaseAtExit,
+        const callbacks: Exchange.Callbacks = .{
+            .thread = .{
+                .name = name,
+                .run = &OnThread.run,
+                .retain = &OnThread.retain,
+                .release = &OnThread.release,
+                .release_at_exit = &OnThread.releaseAtExit,
+            },
+            .coroutine = if (coroutines) .{
+                .name = name,
+                .run = &AsCoroutine.run,
+                .retain = &AsCoroutine.retain,
+                .release = &AsCoroutine.release,
+            },
         };
 
-        fn fromRunner(r: *Runner) *Self {
-            return @alignCast(@fieldParentPtr("runner", r));
-        }
-
-        fn run(r: *Runner, io: Io) void {
-            const s = fromRunner(r);
-            s.body(s, io);
-        }
-
-        fn retain(r: *Runner) void {
-            _ = fromRunner(r).references.fetchAdd(1, .monotonic);
-        }
-
-        fn release(r: *Runner) void {
-            const s = fromRunner(r);
-            if (s.references.fetchSub(1, .acq_rel) == 1) s.destroy();
-        }
-
-        /// Buffers and ends of channels that nobody took go back to whoever made them, Rust code that may
-        /// use thread-locals: not on a thread that has lost them.
-        fn releaseAtExit(r: *Runner) void {
-            const s = fromRunner(r);
-            if (s.references.fetchSub(1, .acq_rel) != 1) return;
-            const left = (Wire == Buffer and !s.handoff.ring.isEmpty()) or owner(s).holdsEnd();
-            if (!builtin.single_threaded and left) {
-                if (std.Thread.spawn(.{}, destroy, .{s})) |thread| return thread.detach() else |_| {}
+        const OnThread = struct {
+            fn from(r: *Runner) *Self {
+                const part: *Exchange.OnThread = @alignCast(@fieldParentPtr("runner", r));
+                return @alignCast(@fieldParentPtr("exchange", part.exchange));
             }
-            s.destroy();
+
+            fn run(r: *Runner, io: Io) void {
+                const s = from(r);
+                s.body(s, io);
+            }
+
+            fn retain(r: *Runner) void {
+                from(r).retain();
+            }
+
+            fn release(r: *Runner) void {
+                from(r).release();
+            }
+
+            /// Buffers and ends of channels that nobody took go back to whoever made them, Rust code that may
+            /// use thread-locals: not on a thread that has lost them.
+            fn releaseAtExit(r: *Runner) void {
+                const s = from(r);
+                if (s.references.fetchSub(1, .acq_rel) != 1) return;
+                const handoff = &s.exchange.thread.handoff;
+                const left = (Wire == Buffer and !handoff.ring.isEmpty()) or owner(s).holdsEnd();
+                if (!builtin.single_threaded and left) {
+                    if (std.Thread.spawn(.{}, destroy, .{s})) |thread| return thread.detach() else |_| {}
+                }
+                s.destroy();
+            }
+        };
+
+        const AsCoroutine = struct {
+            fn from(t: *Task) *Self {
+                const part: *Exchange.AsCoroutine = @alignCast(@fieldParentPtr("task", t));
+                const exchange: *Exchange = @alignCast(@fieldParentPtr("coroutine", part));
+                return @alignCast(@fieldParentPtr("exchange", exchange));
+            }
+
+            fn run(t: *Task, io: Io) void {
+                const s = from(t);
+                s.body(s, io);
+            }
+
+            fn retain(t: *Task) void {
+                from(t).retain();
+            }
+
+            fn release(t: *Task) void {
+                from(t).release();
+            }
+        };
+
+        fn retain(s: *Self) void {
+            _ = s.references.fetchAdd(1, .monotonic);
+        }
+
+        fn release(s: *Self) void {
+            if (s.references.fetchSub(1, .acq_rel) == 1) s.destroy();
         }
 
         // The vtable's common entries.
 
         pub fn retainC(ptr: *anyopaque) callconv(.c) void {
-            retain(&of(ptr).runner);
+            _ = of(ptr).handles.fetchAdd(1, .monotonic);
         }
 
         pub fn releaseC(ptr: *anyopaque) callconv(.c) void {
-            release(&of(ptr).runner);
+            const s = of(ptr);
+            if (s.handles.fetchSub(1, .acq_rel) != 1) return;
+            s.exchange.abandon();
+            s.release();
         }
 
         pub fn cancelC(ptr: *anyopaque) callconv(.c) void {
-            of(ptr).runner.cancel();
+            of(ptr).exchange.cancel();
         }
 
         pub fn lastErrorC(ptr: *anyopaque, out: *abi.ErrorRecord) callconv(.c) void {

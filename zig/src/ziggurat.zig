@@ -22,6 +22,8 @@
 //!
 //! A function may also take ends of channels that Rust has made: `*ziggurat.Sender(T)`,
 //! `*ziggurat.Receiver(T)`.
+//! A function runs as a coroutine of the task that polls it (what `io` then does is described in
+//! `coroutine/io.zig`), or on a thread of its own if Rust asks for that or the system has no coroutines.
 
 const std = @import("std");
 const builtin = @import("builtin");
@@ -68,6 +70,11 @@ test {
     _ = @import("channel/hostile_tests.zig");
     _ = @import("channel/parker.zig");
     _ = @import("channel/tests.zig");
+    if (@import("coroutine/switch.zig").supported) _ = @import("coroutine/tests.zig");
+    _ = @import("coroutine/stack.zig");
+    _ = @import("coroutine/switch.zig");
+    _ = @import("coroutine/timers.zig");
+    _ = @import("coroutine/wakeup.zig");
     _ = @import("failure.zig");
     _ = @import("function_sink.zig");
     _ = @import("function_source.zig");

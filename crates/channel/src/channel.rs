@@ -26,8 +26,8 @@ pub(crate) struct Channel<T> {
 }
 
 /// What a channel has of its items' type. An end's type stays as it is, lifetimes included: otherwise a
-/// sender of `&'static str` could be used as one of `&'a str`, and its receiver would take what it receives
-/// for `&'static str`.
+/// sender of `&'static str` could be used as one of `&'a str`, and its receiver would take what it
+/// receives for `&'static str`.
 ///
 /// ```compile_fail
 /// use ziggurat_channel::Sender;

@@ -55,6 +55,18 @@ impl<W, R: Outcome> Outbox<W, R> {
         self.poll_push(cx, 0)
     }
 
+    /// Gives the function a turn, without an item: what it holds it may let go of.
+    pub(crate) fn poll_drive(&mut self, cx: &mut Context<'_>) -> Result<(), ZigError> {
+        if !matches!(self.state, State::Open) || self.sink.refused() {
+            return Ok(());
+        }
+        // SAFETY: no items.
+        let (_, progress) = unsafe { self.sink.send_batch(cx, self.items.as_ptr().cast(), 0) };
+        let Progress::Ended(Some(error)) = progress else { return Ok(()) };
+        self.state = State::Ended;
+        Err(error)
+    }
+
     /// Crosses until at most `left` items are left.
     fn poll_push(&mut self, cx: &mut Context<'_>, left: usize) -> Poll<Result<(), ZigError>> {
         if !matches!(self.state, State::Open) || self.sink.refused() {

@@ -44,8 +44,10 @@ impl<R: Outcome> ByteWriter<R> {
         if self.block.is_none() {
             let acquire = self.acquire.get_or_insert_with(|| self.pool.acquire());
             let Poll::Ready(block) = Pin::new(acquire).poll(cx) else {
-                // The blocks that the pool misses may be those that wait in the sink.
+                // The blocks that the pool misses may be those that wait in the sink, or those that the
+                // function has: as a coroutine, it runs only while it is polled.
                 ready!(self.sink.outbox().poll_flush(cx))?;
+                self.sink.outbox().poll_drive(cx)?;
                 return Poll::Pending;
             };
             self.acquire = None;

@@ -55,9 +55,9 @@ ziggurat_stream::bind! {
     pub fn first_at_least(limit: f64) -> ZigSink<f64, u64>;
     /// 0, 1, 2, … every `period_ms`; writes the file `goodbye` when it is over.
     pub fn heartbeat(period_ms: u64, goodbye: &Path) -> ZigStream<u64>;
-    /// 0, 1, 2, … up to `end`, by a function on a thread.
+    /// 0, 1, 2, … up to `end`, by a function.
     pub fn numbers(end: u64) -> ZigStream<u64>;
-    /// 0, 1, 2, … up to `end`, by a function on a thread that hands over 64 at once.
+    /// 0, 1, 2, … up to `end`, by a function that hands over 64 at once.
     pub fn numbers_by_slices(end: u64) -> ZigStream<u64>;
     /// 0, 1, 2, … up to `end`, by a hand-written state machine.
     pub fn counter(end: u64) -> ZigStream<u64>;

@@ -80,10 +80,16 @@ ziggurat_stream::bind! {
     pub fn blobs(rounds: u64) -> ZigByteStream;
     /// Numbers as text, through the writer.
     pub fn written(numbers: u64, flush_every: u64) -> ZigByteStream;
+    /// What the server at `port` of this machine says to `name`.
+    pub fn fetched(port: u32, name: &str) -> ZigByteStream;
     /// Full blocks that carry their number.
     pub fn pattern(count: u64, block: u64) -> ZigByteStream;
     /// Panics unless `index` is below 3.
     pub fn panics(index: u64) -> ZigStream<u64>;
+    /// Needs a kibibyte of stack, and more, `depth` times.
+    pub fn overflows(depth: u64) -> ZigStream<u64>;
+    /// How many bytes it gets; it waits after each item.
+    pub fn slowly() -> ZigByteSink<u64>;
     /// The sum of all items.
     pub fn sum(slot: u32) -> ZigSink<u64, u64>;
     /// The sum of the first `count` items.

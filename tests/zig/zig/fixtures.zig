@@ -22,12 +22,15 @@ pub const exports = zg.exports(.{
     .echo = zg.source(echo),
     .blobs = zg.source(blobs),
     .written = zg.source(written),
+    .fetched = zg.source(fetched),
     .pattern = zg.source(pattern),
     .panics = zg.source(panics),
+    .overflows = zg.source(overflows),
     .sum = zg.sink(sum),
     .take = zg.sink(take),
     .refuse = zg.sink(refuse),
     .hold = zg.sink(hold),
+    .slowly = zg.sink(slowly),
     .checksum = zg.sink(checksum),
     .read_lines = zg.sink(readLines),
     .addresses = zg.sink(addresses),
@@ -296,6 +299,27 @@ fn blobs(_: Io, out: *zg.Out([]const u8), rounds: u64) !void {
 }
 
 /// Text through the writer, with flushes at odd places.
+/// What a server on this machine says until it hangs up, to whom a name is said first. Each step waits: for the
+/// connection, for the server, for a child that says the name, and for whoever reads.
+fn fetched(io: Io, out: *zg.Out([]const u8), port: u32, name: []const u8) !void {
+    const address: Io.net.IpAddress = .{ .ip4 = .loopback(@intCast(port)) };
+    const stream = try address.connect(io, .{ .mode = .stream });
+    defer stream.close(io);
+    var saying = try io.concurrent(say, .{ io, stream, name });
+    defer saying.cancel(io) catch {};
+    var buffer: [4096]u8 = undefined;
+    var reader = stream.reader(io, &buffer);
+    _ = try reader.interface.streamRemaining(out.writer());
+    try saying.await(io);
+}
+
+fn say(io: Io, stream: Io.net.Stream, name: []const u8) !void {
+    try io.sleep(.fromMilliseconds(1), .awake);
+    var writer = stream.writer(io, &.{});
+    try writer.interface.writeAll(name);
+    try stream.shutdown(io, .send);
+}
+
 fn written(_: Io, out: *zg.Out([]const u8), numbers_: u64, flush_every: u64) !void {
     const writer = out.writer();
     var i: u64 = 0;
@@ -327,6 +351,29 @@ fn pattern(_: Io, out: *zg.Out([]const u8), count: u64, block: u64) !void {
 fn panics(_: Io, out: *zg.Out(u64), index: u64) !void {
     const table = [_]u64{ 1, 2, 3 };
     try out.send(table[index]);
+}
+
+/// Recurses `depth` times, on a stack that is not endless.
+fn overflows(_: Io, out: *zg.Out(u64), depth: u64) !void {
+    try out.send(deeper(depth));
+}
+
+fn deeper(depth: u64) u64 {
+    var frame: [1024]u8 = @splat(@truncate(depth));
+    std.mem.doNotOptimizeAway(&frame);
+    if (depth == 0) return 1;
+    return deeper(depth - 1) +% frame[@intCast(depth % frame.len)];
+}
+
+/// How many bytes it gets. It waits before the first item, and after each.
+fn slowly(io: Io, in: *zg.In([]const u8)) !u64 {
+    var total: u64 = 0;
+    try io.sleep(.fromMilliseconds(1), .awake);
+    while (try in.next()) |bytes| {
+        total += bytes.len;
+        try io.sleep(.fromMilliseconds(1), .awake);
+    }
+    return total;
 }
 
 fn sum(_: Io, in: *zg.In(u64), slot: u32) !u64 {

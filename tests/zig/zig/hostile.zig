@@ -32,7 +32,7 @@ pub fn breakRing(_: Io, _: *zg.In(u8), into: *zg.Sender(u64), how: u8) void {
             @atomicStore(u32, &h.receivers, 0xffff_fff9, .seq_cst);
             @atomicStore(u32, &h.senders, 0xffff_fff9, .seq_cst);
         },
-        else => h.table().close(h, @fromBackingInt(how)),
+        else => h.call("close", .{@fromBackingInt(how)}),
     }
 }
 

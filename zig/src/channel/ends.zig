@@ -381,7 +381,7 @@ fn Common(comptime T: type, comptime side: Side) type {
         }
 
         fn close(end: anytype) void {
-            if (end.ring != .gone) end.header.table().close(end.header, .none);
+            if (end.ring != .gone) end.header.call("close", .{.none});
         }
 
         fn isClosed(end: anytype) bool {
@@ -414,7 +414,7 @@ fn Common(comptime T: type, comptime side: Side) type {
 
         fn clone(end: anytype) error{OneToOne}!@TypeOf(end.*) {
             switch (end.ring) {
-                .many => end.header.table().clone_end(end.header, side),
+                .many => end.header.call("clone_end", .{side}),
                 .one => return error.OneToOne,
                 .gone => {},
             }
@@ -436,7 +436,7 @@ fn Common(comptime T: type, comptime side: Side) type {
         fn deinit(end: anytype) void {
             if (end.ring == .gone) return;
             end.ring = .gone;
-            end.header.table().drop_end(end.header, side);
+            end.header.call("drop_end", .{side});
         }
     };
 }

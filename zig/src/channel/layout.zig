@@ -5,6 +5,7 @@
 const std = @import("std");
 const assert = std.debug.assert;
 const abi = @import("../abi.zig");
+const current = @import("../coroutine/current.zig");
 
 /// `ZGCHAN`, and the layout's number.
 pub const magic: u64 = 0x0001_4e41_4843_475a;
@@ -78,9 +79,25 @@ pub const Header = extern struct {
     senders: u32 align(128),
     last: u64,
 
-    pub fn table(h: *const Header) *const VTable {
-        // Looked at by `accept`.
-        return h.vtable.?;
+    /// Calls a function of the table: not ours, and so on the thread's own stack. What it runs (wakers, the
+    /// items' drops) may need any depth.
+    pub fn call(h: *Header, comptime name: []const u8, args: ArgsOf(name)) void {
+        const Call = struct { h: *Header, args: ArgsOf(name) };
+        const c: Call = .{ .h = h, .args = args };
+        current.onThreadStack(&c, struct {
+            fn run(context: *const Call) void {
+                // `accept` has looked at the table.
+                @call(.auto, @field(context.h.vtable.?, name), .{context.h} ++ context.args);
+            }
+        }.run);
+    }
+
+    fn ArgsOf(comptime name: []const u8) type {
+        const function = @typeInfo(@FieldType(VTable, name)).pointer.child;
+        const param_types = @typeInfo(function).@"fn".param_types[1..];
+        var list: [param_types.len]type = undefined;
+        for (&list, param_types) |*slot, T| slot.* = T.?;
+        return @Tuple(&list);
     }
 
     /// The parked word of a side.
@@ -93,12 +110,12 @@ pub const Header = extern struct {
 
     pub fn wake(h: *Header, side: Side, count: u64) void {
         @branchHint(.cold);
-        h.table().wake(h, side, count);
+        h.call("wake", .{ side, count });
     }
 
     pub fn fail(h: *Header, fault: Fault) void {
         @branchHint(.cold);
-        h.table().close(h, fault);
+        h.call("close", .{fault});
     }
 };
 

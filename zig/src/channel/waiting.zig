@@ -70,21 +70,20 @@ pub fn until(
     if (try lookOn(T, header, side, patience, context, attempt)) |done| return done;
     const parker = Parker.create(io) catch return poll(T, io, context, attempt);
     defer parker.destroy();
-    const table = header.table();
     var ticket: u64 = 0;
     while (true) {
         // Registered before the last look, so that whatever comes after that look wakes the task.
         parker.arm();
-        table.park(header, side, &ticket, &parker.handle);
+        header.call("park", .{ side, &ticket, &parker.handle });
         if (attempt(context)) |done| {
-            table.unpark(header, side, &ticket, 1);
+            header.call("unpark", .{ side, &ticket, 1 });
             return done;
         } else |miss| if (miss == error.Closed) {
-            table.unpark(header, side, &ticket, 1);
+            header.call("unpark", .{ side, &ticket, 1 });
             return error.Closed;
         }
         parker.sleep() catch |err| {
-            table.unpark(header, side, &ticket, 0);
+            header.call("unpark", .{ side, &ticket, 0 });
             return err;
         };
     }

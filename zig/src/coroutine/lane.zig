@@ -1,0 +1,192 @@
+//! Items between a coroutine and the side that polls it: the poll's own slice, and nothing in between.
+//!
+//! A source writes into the slice that the poll wants filled; a sink reads from the one that it brings. A switch
+//! to the poll happens when the slice is full, or used up and more is asked for, so that one switch moves many
+//! items, and none waits longer than the poll that made it.
+//!
+//! A sink that is busy otherwise takes up to its capacity beforehand, so that it makes no difference to a sender
+//! how the function runs. That queue is made when it is first needed.
+
+const std = @import("std");
+const gpa = @import("../heap.zig").gpa;
+const Io = std.Io;
+const abi = @import("../abi.zig");
+const Ring = @import("../ring.zig").Ring;
+const Task = @import("task.zig").Task;
+
+/// Addresses in the slice that a poll wants filled. The task knows of it, whatever the items are.
+pub const Slots = struct {
+    start: usize = 0,
+    /// The first one that is still empty.
+    next: usize = 0,
+    /// As `end`; or 0, when `send` has something else to see to.
+    limit: usize = 0,
+    end: usize = 0,
+
+    pub fn init(comptime T: type, slice: []T) Slots {
+        const start = @intFromPtr(slice.ptr);
+        const end = start + slice.len * @sizeOf(T);
+        return .{ .start = start, .next = start, .limit = end, .end = end };
+    }
+
+    pub fn isEmpty(s: *const Slots) bool {
+        return s.next == s.start;
+    }
+};
+
+/// A poll either wants items or brings some; each direction uses its own half of the methods.
+pub fn Lane(comptime T: type) type {
+    return struct {
+        const Self = @This();
+
+        task: *Task,
+        /// In the slice that this poll wants filled.
+        slots: Slots = .{},
+        /// What this poll has brought and the function has not taken.
+        offered: []const T = &.{},
+        /// What earlier polls have brought and the function has not taken: up to `capacity` items.
+        queue: ?Ring(T) = null,
+        capacity: usize,
+        /// This poll brings nothing, and is for whatever else the function does.
+        drives: bool = false,
+        /// No poll brings any more.
+        ended: bool = false,
+
+        pub fn deinit(l: *Self) void {
+            if (l.queue) |*queue| queue.deinit(gpa);
+            l.* = undefined;
+        }
+
+        // The function's side.
+
+        /// Returns once every item is on its way; waits for room.
+        pub inline fn send(l: *Self, items: []const T) Io.Cancelable!void {
+            // All the room there is, is for the slow path: it ends the poll.
+            const after = l.slots.next + items.len * @sizeOf(T);
+            if (after >= l.slots.limit) return l.sendSlowly(items);
+            @memcpy(slotsAt(l.slots.next)[0..items.len], items);
+            l.slots.next = after;
+        }
+
+        noinline fn sendSlowly(l: *Self, items: []const T) Io.Cancelable!void {
+            try l.task.checkCancel();
+            var rest = items;
+            while (rest.len > 0) {
+                try l.task.wait(l, hasRoom);
+                const n = @min(rest.len, (l.slots.end - l.slots.next) / @sizeOf(T));
+                @memcpy(slotsAt(l.slots.next)[0..n], rest[0..n]);
+                l.slots.next += n * @sizeOf(T);
+                rest = rest[n..];
+                if (l.slots.next == l.slots.end) {
+                    // The slice is full: the rest of the function is for the next poll. Not a cancelation point, as
+                    // the items are gone already.
+                    l.task.delivery = .full;
+                    l.task.pauseForPoll();
+                }
+            }
+        }
+
+        fn slotsAt(address: usize) [*]T {
+            return @ptrFromInt(address);
+        }
+
+        /// Returns the next items, at least one, or none at the end; waits for them.
+        pub inline fn receive(l: *Self, out: []T) Io.Cancelable!usize {
+            if (l.offered.len == 0 or l.queue != null or l.task.cancel_requests != 0) return l.receiveSlowly(out);
+            return l.take(out);
+        }
+
+        inline fn take(l: *Self, out: []T) usize {
+            const n = @min(out.len, l.offered.len);
+            @memcpy(out[0..n], l.offered[0..n]);
+            l.offered = l.offered[n..];
+            return n;
+        }
+
+        fn receiveSlowly(l: *Self, out: []T) Io.Cancelable!usize {
+            @branchHint(.unlikely);
+            try l.task.checkCancel();
+            if (!hasItemsOrEnd(l)) {
+                // All that this poll has brought is taken.
+                if (!l.drives) l.task.delivery = .some;
+                try l.task.wait(l, hasItemsOrEnd);
+            }
+            if (l.queue) |*queue| {
+                const n = queue.pop(out);
+                if (n > 0) return n;
+            }
+            return l.take(out);
+        }
+
+        /// The other side has taken everything and wants more.
+        pub fn starved(l: *const Self) bool {
+            return l.slots.end > l.slots.start and l.slots.next == l.slots.start;
+        }
+
+        fn hasRoom(l: *Self) bool {
+            return l.slots.next < l.slots.end;
+        }
+
+        fn hasItemsOrEnd(l: *Self) bool {
+            if (l.queue) |*queue| if (!queue.isEmpty()) return true;
+            return l.offered.len > 0 or l.ended;
+        }
+
+        // The polled side.
+
+        /// Runs the function until `out` is full, or nothing can run. None, and `null`: pending, and the waker
+        /// is left.
+        pub fn pollReceive(l: *Self, cx: *const abi.PollContext, out: []T) ?usize {
+            if (l.task.finished()) return 0;
+            l.task.begin(cx);
+            l.slots = .init(T, out);
+            // Where somebody was asked to end, each `send` looks whether it is its function.
+            if (l.task.cancel_requests != 0) l.slots.limit = 0;
+            l.task.run();
+            const n = (l.slots.next - l.slots.start) / @sizeOf(T);
+            l.slots = .{};
+            if (n == 0 and !l.task.finished()) return null;
+            return n;
+        }
+
+        /// Runs the function until it has taken all items and asks for more, or nothing can run. What it has not
+        /// taken is queued. Fewer than all: the waker is left, unless it has finished.
+        pub fn pollSend(l: *Self, cx: *const abi.PollContext, items: []const T) usize {
+            if (l.task.finished()) return 0;
+            l.task.begin(cx);
+            l.offered = items;
+            l.drives = items.len == 0;
+            l.task.run();
+            const left = l.offered;
+            l.offered = &.{};
+            const queued = if (left.len > 0 and !l.task.finished()) l.enqueue(left) else 0;
+            return items.len - left.len + queued;
+        }
+
+        fn enqueue(l: *Self, items: []const T) usize {
+            // Without memory for it, there is no queue.
+            if (l.queue == null) l.queue = Ring(T).init(gpa, l.capacity) catch return 0;
+            return l.queue.?.push(items);
+        }
+
+        /// What the function will not take, one after the other.
+        pub fn popLeft(l: *Self) ?T {
+            var left: [1]T = undefined;
+            if (l.queue) |*queue| if (queue.pop(&left) > 0) return left[0];
+            return null;
+        }
+
+        /// Runs the function to its end, after `end`. Whether it has finished; if not, the waker is left.
+        pub fn pollFinished(l: *Self, cx: *const abi.PollContext) bool {
+            if (l.task.finished()) return true;
+            l.task.begin(cx);
+            l.task.run();
+            return l.task.finished();
+        }
+
+        /// No more items come from the polled side.
+        pub fn end(l: *Self) void {
+            l.ended = true;
+        }
+    };
+}

@@ -1,0 +1,314 @@
+//! The context switch: what makes one stack stop and another one go on.
+//!
+//! A suspended context is a stack pointer; everything else that has to survive lies on that stack. Only
+//! what a called function must keep is saved, because a switch is an ordinary call to the compiler: an
+//! out-of-line function that it cannot see into. (std's `Io.fiber.contextSwitch` is inlined, and optimised
+//! builds miscompile it: its in-and-out register is listed as a clobber as well.)
+//!
+//! Rounding modes and other control bits of the floating-point unit are not switched: they are the thread's,
+//! and neither language's code changes them.
+
+const std = @import("std");
+const builtin = @import("builtin");
+
+/// Whether this file knows the processor, and the calling convention of the system on it.
+pub const supported = builtin.os.tag == .linux and !builtin.single_threaded and switch (builtin.cpu.arch) {
+    .x86_64 => builtin.abi != .gnux32 and builtin.abi != .muslx32,
+    .aarch64 => true,
+    // The saved registers are those of the hard-float convention.
+    .riscv64 => builtin.cpu.has(.riscv, .d),
+    else => false,
+};
+
+/// A suspended context.
+pub const Context = *anyopaque;
+
+const SwitchFn = fn (from: *Context, to: Context) callconv(.c) void;
+
+/// Suspends the caller into `from.*`, and goes on at `to`. Returns when somebody goes on at `from.*`,
+/// perhaps on another thread.
+pub inline fn switchTo(from: *Context, to: Context) void {
+    // The address comes out of an assembly that the optimiser cannot see through: a direct call would be one
+    // with another signature than the naked function has.
+    const function: *const SwitchFn = @ptrFromInt(asm (""
+        : [out] "=r" (-> usize),
+        : [in] "0" (@intFromPtr(&switchNaked)),
+    ));
+    function(from, to);
+}
+
+/// A context that begins with `main(argument)` on an empty stack that ends at `top`. `main` must not return.
+pub fn prepare(
+    top: [*]align(16) u8,
+    main: *const fn (*anyopaque) callconv(.c) noreturn,
+    argument: *anyopaque,
+) Context {
+    const frame: *Frame = @ptrCast(@alignCast(top - @sizeOf(Frame)));
+    frame.* = .init(main, argument);
+    return frame;
+}
+
+/// What `switchNaked` finds on a stack.
+const Frame = switch (builtin.cpu.arch) {
+    .x86_64 => extern struct {
+        r15: usize = 0,
+        r14: usize = 0,
+        r13: usize,
+        r12: usize,
+        rbx: usize = 0,
+        /// Zero ends a walk along frame pointers.
+        rbp: usize = 0,
+        return_address: usize,
+        /// Keeps the alignment, and ends a walk up the stack.
+        end: [2]usize = @splat(0),
+
+        fn init(main: *const fn (*anyopaque) callconv(.c) noreturn, argument: *anyopaque) @This() {
+            return .{
+                .r13 = @intFromPtr(main),
+                .r12 = @intFromPtr(argument),
+                .return_address = @intFromPtr(&beginNaked),
+            };
+        }
+    },
+    .aarch64 => extern struct {
+        x19: usize,
+        x20: usize,
+        x21_to_x28: [8]usize = @splat(0),
+        fp: usize = 0,
+        lr: usize,
+        d8_to_d15: [8]u64 = @splat(0),
+
+        fn init(main: *const fn (*anyopaque) callconv(.c) noreturn, argument: *anyopaque) @This() {
+            return .{
+                .x19 = @intFromPtr(argument),
+                .x20 = @intFromPtr(main),
+                .lr = @intFromPtr(&beginNaked),
+            };
+        }
+    },
+    .riscv64 => extern struct {
+        ra: usize,
+        s0: usize = 0,
+        s1: usize,
+        s2: usize,
+        s3_to_s11: [9]usize = @splat(0),
+        fs0_to_fs11: [12]u64 = @splat(0),
+        padding: usize = 0,
+
+        fn init(main: *const fn (*anyopaque) callconv(.c) noreturn, argument: *anyopaque) @This() {
+            return .{
+                .ra = @intFromPtr(&beginNaked),
+                .s1 = @intFromPtr(argument),
+                .s2 = @intFromPtr(main),
+            };
+        }
+    },
+    else => unreachable,
+};
+
+fn switchNaked() callconv(.naked) void {
+    switch (builtin.cpu.arch) {
+        .x86_64 => asm volatile (
+            \\ pushq %%rbp
+            \\ pushq %%rbx
+            \\ pushq %%r12
+            \\ pushq %%r13
+            \\ pushq %%r14
+            \\ pushq %%r15
+            \\ movq %%rsp, (%%rdi)
+            \\ movq %%rsi, %%rsp
+            \\ popq %%r15
+            \\ popq %%r14
+            \\ popq %%r13
+            \\ popq %%r12
+            \\ popq %%rbx
+            \\ popq %%rbp
+            \\ retq
+        ),
+        // x18 belongs to the platform, and stays.
+        .aarch64 => asm volatile (
+            \\ sub sp, sp, #160
+            \\ stp x19, x20, [sp, #0]
+            \\ stp x21, x22, [sp, #16]
+            \\ stp x23, x24, [sp, #32]
+            \\ stp x25, x26, [sp, #48]
+            \\ stp x27, x28, [sp, #64]
+            \\ stp x29, x30, [sp, #80]
+            \\ stp d8, d9, [sp, #96]
+            \\ stp d10, d11, [sp, #112]
+            \\ stp d12, d13, [sp, #128]
+            \\ stp d14, d15, [sp, #144]
+            \\ mov x9, sp
+            \\ str x9, [x0]
+            \\ mov sp, x1
+            \\ ldp x19, x20, [sp, #0]
+            \\ ldp x21, x22, [sp, #16]
+            \\ ldp x23, x24, [sp, #32]
+            \\ ldp x25, x26, [sp, #48]
+            \\ ldp x27, x28, [sp, #64]
+            \\ ldp x29, x30, [sp, #80]
+            \\ ldp d8, d9, [sp, #96]
+            \\ ldp d10, d11, [sp, #112]
+            \\ ldp d12, d13, [sp, #128]
+            \\ ldp d14, d15, [sp, #144]
+            \\ add sp, sp, #160
+            \\ ret
+        ),
+        .riscv64 => asm volatile (
+            \\ addi sp, sp, -208
+            \\ sd ra, 0(sp)
+            \\ sd s0, 8(sp)
+            \\ sd s1, 16(sp)
+            \\ sd s2, 24(sp)
+            \\ sd s3, 32(sp)
+            \\ sd s4, 40(sp)
+            \\ sd s5, 48(sp)
+            \\ sd s6, 56(sp)
+            \\ sd s7, 64(sp)
+            \\ sd s8, 72(sp)
+            \\ sd s9, 80(sp)
+            \\ sd s10, 88(sp)
+            \\ sd s11, 96(sp)
+            \\ fsd fs0, 104(sp)
+            \\ fsd fs1, 112(sp)
+            \\ fsd fs2, 120(sp)
+            \\ fsd fs3, 128(sp)
+            \\ fsd fs4, 136(sp)
+            \\ fsd fs5, 144(sp)
+            \\ fsd fs6, 152(sp)
+            \\ fsd fs7, 160(sp)
+            \\ fsd fs8, 168(sp)
+            \\ fsd fs9, 176(sp)
+            \\ fsd fs10, 184(sp)
+            \\ fsd fs11, 192(sp)
+            \\ sd sp, 0(a0)
+            \\ mv sp, a1
+            \\ ld ra, 0(sp)
+            \\ ld s0, 8(sp)
+            \\ ld s1, 16(sp)
+            \\ ld s2, 24(sp)
+            \\ ld s3, 32(sp)
+            \\ ld s4, 40(sp)
+            \\ ld s5, 48(sp)
+            \\ ld s6, 56(sp)
+            \\ ld s7, 64(sp)
+            \\ ld s8, 72(sp)
+            \\ ld s9, 80(sp)
+            \\ ld s10, 88(sp)
+            \\ ld s11, 96(sp)
+            \\ fld fs0, 104(sp)
+            \\ fld fs1, 112(sp)
+            \\ fld fs2, 120(sp)
+            \\ fld fs3, 128(sp)
+            \\ fld fs4, 136(sp)
+            \\ fld fs5, 144(sp)
+            \\ fld fs6, 152(sp)
+            \\ fld fs7, 160(sp)
+            \\ fld fs8, 168(sp)
+            \\ fld fs9, 176(sp)
+            \\ fld fs10, 184(sp)
+            \\ fld fs11, 192(sp)
+            \\ addi sp, sp, 208
+            \\ ret
+        ),
+        else => unreachable,
+    }
+}
+
+/// The first thing on a new stack: calls `main(argument)`, with nothing to return to.
+fn beginNaked() callconv(.naked) void {
+    switch (builtin.cpu.arch) {
+        .x86_64 => asm volatile (
+            \\ movq %%r12, %%rdi
+            \\ callq *%%r13
+            \\ ud2
+        ),
+        .aarch64 => asm volatile (
+            \\ mov x0, x19
+            \\ mov x30, #0
+            \\ br x20
+        ),
+        .riscv64 => asm volatile (
+            \\ mv a0, s1
+            \\ mv ra, zero
+            \\ jr s2
+        ),
+        else => unreachable,
+    }
+}
+
+comptime {
+    if (supported) switch (builtin.cpu.arch) {
+        // As `beginNaked` is reached, the stack pointer is a multiple of 16, as before any call.
+        .x86_64 => std.debug.assert((@sizeOf(Frame) - @offsetOf(Frame, "end")) % 16 == 0),
+        .aarch64 => std.debug.assert(@sizeOf(Frame) == 160),
+        .riscv64 => std.debug.assert(@sizeOf(Frame) == 208),
+        else => unreachable,
+    };
+}
+
+const TestPair = struct {
+    main: Context = undefined,
+    other: Context = undefined,
+    turns: u64 = 0,
+    sum: f64 = 0,
+    aligned: bool = false,
+
+    fn run(argument: *anyopaque) callconv(.c) noreturn {
+        const pair: *TestPair = @ptrCast(@alignCast(argument));
+        const on_stack: u128 align(16) = 7;
+        // Not as the compiler thinks it is: as it is.
+        const address = asm volatile (""
+            : [out] "=r" (-> usize),
+            : [in] "0" (@intFromPtr(&on_stack)),
+        );
+        pair.aligned = address % 16 == 0;
+        // Values that live across switches, in as many registers as there are.
+        var numbers: [12]u64 = undefined;
+        var floats: [12]f64 = undefined;
+        for (&numbers, &floats, 1..) |*n, *f, i| {
+            n.* = i * 1000;
+            f.* = @floatFromInt(i);
+        }
+        while (true) {
+            inline for (&numbers, &floats) |*n, *f| {
+                n.* +%= 1;
+                f.* += 0.5;
+            }
+            pair.turns += 1;
+            switchTo(&pair.other, pair.main);
+            var total: f64 = 0;
+            inline for (numbers, floats, 1..) |n, f, i| {
+                std.debug.assert(n == i * 1000 + pair.turns);
+                total += f;
+            }
+            pair.sum = total;
+        }
+    }
+};
+
+test "two contexts take turns, and each finds its registers as it left them" {
+    if (!supported) return error.SkipZigTest;
+    const stack = try std.testing.allocator.alignedAlloc(u8, .@"16", 64 * 1024);
+    defer std.testing.allocator.free(stack);
+    var pair: TestPair = .{};
+    pair.other = prepare(@alignCast(stack.ptr + stack.len), &TestPair.run, &pair);
+    var mine: [12]u64 = undefined;
+    var mine_floats: [12]f64 = undefined;
+    for (&mine, &mine_floats, 0..) |*n, *f, i| {
+        n.* = i;
+        f.* = @floatFromInt(i);
+    }
+    for (1..1001) |turn| {
+        switchTo(&pair.main, pair.other);
+        try std.testing.expectEqual(turn, pair.turns);
+        inline for (&mine, &mine_floats, 0..) |*n, *f, i| {
+            try std.testing.expectEqual(i + turn - 1, n.*);
+            n.* += 1;
+            try std.testing.expectEqual(@as(f64, @floatFromInt(i + turn - 1)), f.*);
+            f.* += 1;
+        }
+    }
+    try std.testing.expect(pair.aligned);
+    try std.testing.expectEqual(@as(f64, 78 + 12 * 0.5 * 999), pair.sum);
+}

@@ -1,0 +1,9 @@
+//! The tests of coroutines that need a host.
+
+test {
+    _ = @import("tests/concurrency.zig");
+    _ = @import("tests/ending.zig");
+    _ = @import("tests/io.zig");
+    _ = @import("tests/items.zig");
+    _ = @import("tests/threads.zig");
+}

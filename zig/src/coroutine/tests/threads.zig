@@ -1,0 +1,137 @@
+//! Tasks on several threads, and a task on several threads in turn.
+
+const std = @import("std");
+const Io = std.Io;
+const abi = @import("../../abi.zig");
+const current = @import("../current.zig");
+const script = @import("script.zig");
+const testing = @import("../../testing.zig");
+const Running = @import("../../testing_host.zig").Running;
+const TestHost = @import("../../testing_host.zig").TestHost;
+const expectEqual = std.testing.expectEqual;
+const pause = script.pause;
+
+/// Drives a task from a thread of its own.
+fn drive(comptime function: fn (Io) anyerror!u64, host: *TestHost, sum: *std.atomic.Value(u64)) void {
+    const Made = script.Script(function);
+    var waker: testing.TestWaker = .{};
+    const handle = testing.open(Made, host.options(null), &.{}) catch unreachable;
+    var out: [1]u64 = undefined;
+    while (true) {
+        const n, const status = testing.next(u64, handle, &waker, &out);
+        if (n > 0) _ = sum.fetchAdd(out[0], .monotonic);
+        if (status == abi.status.done) break;
+        if (status != abi.status.ready) unreachable;
+    }
+    Made.vtable.release(handle.state.?);
+    waker.waitUnreferenced();
+}
+
+test "tasks on several threads share a queue and a mutex, and no wake is lost" {
+    const shared = struct {
+        var buffer: [3]u64 = undefined;
+        var queue: Io.Queue(u64) = undefined;
+        var mutex: Io.Mutex = .init;
+        var producers: u32 = 0;
+        var seen: u64 = 0;
+        fn run(io: Io) !u64 {
+            try mutex.lock(io);
+            const number = producers;
+            producers += 1;
+            mutex.unlock(io);
+            if (number % 2 == 1) {
+                for (0..5000) |i| queue.putOne(io, i) catch return error.Canceled;
+                return 0;
+            }
+            var total: u64 = 0;
+            for (0..5000) |_| {
+                total += queue.getOne(io) catch return error.Canceled;
+                try mutex.lock(io);
+                seen += 1;
+                mutex.unlock(io);
+            }
+            return total;
+        }
+    };
+    for (0..5) |_| {
+        shared.queue = .init(&shared.buffer);
+        shared.producers = 0;
+        shared.seen = 0;
+        var host: TestHost = .{};
+        defer host.deinit();
+        var sum: std.atomic.Value(u64) = .init(0);
+        var threads: [4]std.Thread = undefined;
+        for (&threads) |*thread| thread.* = try .spawn(.{}, drive, .{ shared.run, &host, &sum });
+        for (threads) |thread| thread.join();
+        try expectEqual(2 * 4999 * 2500, sum.raw);
+        try expectEqual(10_000, shared.seen);
+    }
+}
+
+test "a wake of a task that ends, and is freed, meanwhile" {
+    // One task wakes the other one's last wait, over and over: the waker's own reference is all that keeps
+    // the task's memory while it is still in there.
+    const pair = struct {
+        var event: Io.Event = .unset;
+        fn waits(io: Io) !u64 {
+            try event.wait(io);
+            return 1;
+        }
+        fn waiter(host: *TestHost, sum: *std.atomic.Value(u64)) void {
+            drive(waits, host, sum);
+        }
+    };
+    var host: TestHost = .{};
+    defer host.deinit();
+    var sum: std.atomic.Value(u64) = .init(0);
+    const turns = 500;
+    for (0..turns) |_| {
+        pair.event = .unset;
+        var threads: [2]std.Thread = undefined;
+        for (&threads) |*thread| thread.* = try .spawn(.{}, pair.waiter, .{ &host, &sum });
+        std.Thread.yield() catch {};
+        // From a thread that polls nothing.
+        pair.event.set(.{ .userdata = null, .vtable = &@import("../io.zig").vtable });
+        for (threads) |thread| thread.join();
+    }
+    try expectEqual(2 * turns, sum.raw);
+}
+
+test "a task goes on on whatever thread polls it" {
+    const wanders = struct {
+        const Out = @import("../../out.zig").Out;
+        fn run(io: Io, out: *Out(u64), turns: u32) !void {
+            var word: u32 = 0;
+            for (0..turns) |i| {
+                // An address of the thread before, kept in a register across `send`, would say otherwise.
+                if (@as(?*anyopaque, current.get()) != io.userdata) return error.StaleThread;
+                try out.send(i);
+                if (@as(?*anyopaque, current.get()) != io.userdata) return error.StaleThread;
+                io.futexWake(u32, &word, 1);
+                if (i % 3 == 0) try pause(io, 1);
+            }
+        }
+    };
+    const Made = @import("../../function_source.zig").FunctionSource("wanders", wanders.run);
+    var host: TestHost = .{};
+    defer host.deinit();
+    const turns: u32 = 200;
+    var running: Running(Made, u64) = undefined;
+    try running.open(&host, host.options(null), &.{&turns});
+    const Step = struct {
+        fn step(r: *Running(Made, u64), expected: u64, status: *i32) void {
+            var out: [1]u64 = undefined;
+            const n, status.* = r.next(&out);
+            if (n == 1) std.debug.assert(out[0] == expected);
+        }
+    };
+    var i: u64 = 0;
+    while (true) : (i += 1) {
+        var status: i32 = undefined;
+        const thread: std.Thread = try .spawn(.{}, Step.step, .{ &running, i, &status });
+        thread.join();
+        if (status == abi.status.done) break;
+    }
+    try expectEqual(turns, i);
+    running.close();
+}
