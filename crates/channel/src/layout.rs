@@ -262,8 +262,8 @@ pub struct VTable {
         ticket: *mut u64,
         waker: *const c_void,
     ),
-    /// Ends a ticket. `used` is 0 when the waiter gives up: a wake that it was given and has not used
-    /// goes to the next one then.
+    /// Ends a ticket. `used` is 0 when the waiter gives up, and when it found what it waited for by the
+    /// look that followed its last `park`: a wake that came after that goes to the next one then.
     pub unpark:
         unsafe extern "C" fn(channel: *const Header, side: u32, ticket: *mut u64, used: u32),
     /// Closes the channel, with a `FAULT_` or 0. Either side may, and nobody needs to do more.

@@ -152,7 +152,13 @@ impl WaitList {
         true
     }
 
-    /// Ends a wait. `true`: the waiter had been woken, so that, unless it has done what it waited for,
+    /// Whether a waiter has been woken since it was put in the list last.
+    #[cold]
+    pub(crate) fn is_woken(&self, key: Key) -> bool {
+        lock(&self.inner).entry(key).is_none_or(|entry| entry.waker.is_none())
+    }
+
+    /// Ends a wait. `true`: the waiter had been woken, so that, unless that was for what it has done,
     /// somebody else has to be.
     #[cold]
     pub(crate) fn unpark(&self, word: &AtomicU32, key: Key) -> bool {
@@ -224,6 +230,11 @@ impl Queue {
     /// See [`WaitList::park`].
     pub(crate) fn park(&self, key: &mut Option<Key>, waker: &Waker) -> bool {
         self.list.park(&self.word, key, waker, true, 0)
+    }
+
+    /// See [`WaitList::is_woken`]; `false` for one that does not wait.
+    pub(crate) fn is_woken(&self, key: Option<Key>) -> bool {
+        key.is_some_and(|key| self.list.is_woken(key))
     }
 
     /// Ends a wait. `used`: a wake that came is not passed on.

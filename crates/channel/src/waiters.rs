@@ -68,7 +68,13 @@ impl Waiters {
         list.park(word, key, waker, commits, passed / ONE)
     }
 
-    /// Ends a wait. `used`: what was waited for has come, or never will; otherwise a wake is passed on.
+    /// See [`WaitList::is_woken`].
+    fn is_woken(&self, header: &Header, side: Side, key: Key) -> bool {
+        self.list(header, side).0.is_woken(key)
+    }
+
+    /// Ends a wait. `used`: a wake that came was for what the waiter has done, or there is nothing more
+    /// to wait for; otherwise it is passed on.
     pub(crate) fn unpark(&self, header: &Header, side: Side, key: &mut Option<Key>, used: bool) {
         if let Some(key) = key.take() {
             let (list, word) = self.list(header, side);
@@ -120,10 +126,15 @@ impl Wait {
         side: Side,
         mut attempt: impl FnMut(&mut P) -> Result<R, Miss>,
     ) -> Poll<Result<R, Miss>> {
+        // Before the attempt: a wake that comes after it is about something else, and is passed on.
+        let woken = self.key.is_some_and(|key| {
+            let (header, waiters) = place.place();
+            waiters.is_woken(header, side, key)
+        });
         match attempt(place) {
             Err(Miss::Blocked | Miss::Busy) => self.poll_slow(cx, place, side, &mut attempt),
             done => {
-                self.end(place, side, true);
+                self.end(place, side, woken);
                 Poll::Ready(done)
             }
         }
@@ -158,7 +169,8 @@ impl Wait {
         match attempt(place) {
             Err(Miss::Blocked | Miss::Busy) => Poll::Pending,
             done => {
-                self.end(place, side, true);
+                // The wake that made it look again is used up; another one was for the next waiter.
+                self.end(place, side, false);
                 Poll::Ready(done)
             }
         }

@@ -1,6 +1,6 @@
 //! Model checks of the rings and of what is built on them. They run with `RUSTFLAGS="--cfg
 //! ziggurat_loom"`; `LOOM_PREEMPTIONS` is added to their bounds, `LOOM_MODEL` runs those whose name has
-//! the word.
+//! the word, and `LOOM_LARGE` adds those that take minutes.
 #![cfg(ziggurat_loom)]
 
 use std::collections::VecDeque;
@@ -75,6 +75,9 @@ fn models() {
     many_to_many();
     one_to_one();
     made_of_locks();
+    if std::env::var_os("LOOM_LARGE").is_some() {
+        large();
+    }
 }
 
 fn many_to_many() {
@@ -359,5 +362,25 @@ fn made_of_locks() {
         assert!(block_on(a.recv()).is_err());
         other.join().unwrap();
         sender.join().unwrap();
+    });
+}
+
+/// A wake that comes to a waiter after it has found what it waited for is another one's.
+fn large() {
+    model("a parked sender that finds room by itself, and one behind it", 1, || {
+        let (s, r) = bounded(1);
+        s.try_send(0).unwrap();
+        let parked = s.clone();
+        let mut wait = Wait::new(Box::pin(async move { parked.send(9).await }));
+        wait.poll();
+        r.try_recv().unwrap();
+        s.try_send(1).unwrap();
+        (0..2).for_each(|_| wait.poll());
+        let a = thread::spawn(move || block_on(wait.future).unwrap());
+        let b = thread::spawn(move || block_on(s.send(2)).unwrap());
+        let sum: u32 = (0..3).map(|_| block_on(r.recv()).unwrap()).sum();
+        assert_eq!(sum, 12);
+        a.join().unwrap();
+        b.join().unwrap();
     });
 }

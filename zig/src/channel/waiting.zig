@@ -76,7 +76,8 @@ pub fn until(
         parker.arm();
         header.call("park", .{ side, &ticket, &parker.handle });
         if (attempt(context)) |done| {
-            header.call("unpark", .{ side, &ticket, 1 });
+            // A wake that has come since is for the next waiter.
+            header.call("unpark", .{ side, &ticket, 0 });
             return done;
         } else |miss| if (miss == error.Closed) {
             header.call("unpark", .{ side, &ticket, 1 });

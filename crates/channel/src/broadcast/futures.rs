@@ -31,6 +31,8 @@ impl<T> Future for Send<'_, T> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let Send { sender, item, key } = self.get_mut();
+        // Before the attempt: a wake that comes after it is about something else, and is passed on.
+        let woken = sender.shared.senders.is_woken(*key);
         let mut registered = false;
         loop {
             let Some(offered) = item.take() else { panic!("`Send` polled after completion") };
@@ -46,7 +48,7 @@ impl<T> Future for Send<'_, T> {
                     continue;
                 }
             };
-            sender.shared.senders.unpark(key, true);
+            sender.shared.senders.unpark(key, woken && !registered);
             return Poll::Ready(sent);
         }
     }
