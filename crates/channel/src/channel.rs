@@ -278,8 +278,8 @@ impl<T> Channel<T> {
     /// Moves up to `most` items to the end of `items`; at least one.
     pub(crate) fn pop_many(&self, items: &mut Vec<T>, most: usize) -> Result<usize, Miss> {
         if self.is_bounded() {
-            let most = most.min(self.header.capacity as usize);
-            // Before the claim, so that nothing after it can fail.
+            // Before the claim, so that nothing after it can fail; and for what there is, no more.
+            let most = most.min(self.ring().len().max(1));
             items.reserve(most);
             let claim = self.ring().claim_pop(most as u64).map_err(|miss| self.check(miss))?;
             let before = items.len();

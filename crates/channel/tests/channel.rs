@@ -334,6 +334,16 @@ fn batches_report_partial_progress() {
 }
 
 #[test]
+fn a_batch_takes_memory_for_what_there_is() {
+    let (s, r) = bounded(1 << 20);
+    let mut received: Vec<u8> = Vec::new();
+    assert_eq!(r.try_recv_many(&mut received, usize::MAX), Err(TryRecvError::Empty));
+    (0..10).for_each(|i| s.try_send(i).unwrap());
+    assert_eq!(r.try_recv_many(&mut received, usize::MAX), Ok(10));
+    assert!(received.capacity() < 1000, "{}", received.capacity());
+}
+
+#[test]
 fn unbounded_batches_cross_segments() {
     let (s, r) = unbounded();
     let mut items: VecDeque<_> = (0..1000).collect();
