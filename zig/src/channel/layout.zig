@@ -150,8 +150,8 @@ pub const offsets: [25]u64 = offsets: {
 pub inline fn publish(where: *u64, value: u64, peer: *u32) u32 {
     // Monotonic: either answer is right, the second look decides.
     if (@atomicLoad(u32, peer, .monotonic) & strict != 0) {
-        // An exchange is a full barrier on x86, and cheaper than a store and a fence.
-        _ = @atomicRmw(u64, where, .Xchg, value, .seq_cst);
+        // Not an exchange whose result is dropped: Zig's own x86 backend makes that a plain store.
+        @atomicStore(u64, where, value, .seq_cst);
         return @atomicLoad(u32, peer, .seq_cst);
     }
     // Release: the item, or the emptiness, is there when the stamp says so.
