@@ -11,23 +11,25 @@ comptime {
     }
 }
 
-/// Touches each page of the `rax` bytes below the stack pointer; keeps every register.
+/// Touches each page of the `rax` bytes below the stack pointer; keeps every register. The stack pointer goes
+/// down with it, and comes back: what is below it is nobody's, to whoever checks accesses.
 fn probe() callconv(.naked) void {
     asm volatile (
         \\    pushq %%rcx
         \\    pushq %%r11
         \\    movq %%rax, %%rcx
-        \\    leaq 24(%%rsp), %%r11
+        \\    movq %%rsp, %%r11
         \\1:
         \\    cmpq $0x1000, %%rcx
         \\    jb 2f
-        \\    subq $0x1000, %%r11
-        \\    orl $0, (%%r11)
+        \\    subq $0x1000, %%rsp
+        \\    orl $0, (%%rsp)
         \\    subq $0x1000, %%rcx
         \\    jmp 1b
         \\2:
-        \\    subq %%rcx, %%r11
-        \\    orl $0, (%%r11)
+        \\    subq %%rcx, %%rsp
+        \\    orl $0, (%%rsp)
+        \\    movq %%r11, %%rsp
         \\    popq %%r11
         \\    popq %%rcx
         \\    retq
