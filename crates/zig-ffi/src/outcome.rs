@@ -7,7 +7,7 @@ use crate::{Plain, ProtocolError};
 ///
 /// # Safety
 ///
-/// `DESC` describes what the other side writes to a `Raw`, and every bit pattern is a `Raw`.
+/// `desc` describes what the other side writes to a `Raw`, and every bit pattern is a `Raw`.
 #[diagnostic::on_unimplemented(
     message = "a Zig function cannot return `{Self}`",
     note = "results are plain values, and ends of channels (with the crate `ziggurat-channel` and its feature `zig`)"
