@@ -23,11 +23,13 @@
 //! share it: to cross threads it has to be `Send` and `Sync`.
 
 mod futures;
+mod stream;
 
 use std::collections::VecDeque;
 use std::fmt;
 
 pub use self::futures::{Recv, Send};
+pub use self::stream::{BroadcastStream, Lagged};
 use crate::sync::{Arc, Mutex, lock};
 use crate::wait::{Queue, Until};
 use crate::{SendError, TrySendError};
