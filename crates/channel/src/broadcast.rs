@@ -35,7 +35,7 @@ use crate::wait::{Queue, Until};
 use crate::{SendError, TrySendError};
 
 /// What happens when a channel is full because a receiver is slow.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Lag {
     /// The sender waits for the slowest receiver: nothing is lost.
