@@ -2,6 +2,7 @@
 
 pub mod channels;
 pub mod http;
+pub mod sync;
 
 use bytemuck::AnyBitPattern;
 use ziggurat_stream::{ZigByteSink, ZigByteStream, ZigSink, ZigStream};
