@@ -14,6 +14,7 @@ use futures::future::{join_all, try_join_all};
 use futures::{StreamExt, TryStreamExt};
 use server::{Axum, Then, payload, read_head, script};
 use support::Executor;
+use ziggurat::stream::host::TokioHost;
 use ziggurat::{ZigByteStream, ZigError};
 use ziggurat_tests_zig::http as zig;
 
@@ -178,6 +179,38 @@ on_every_executor! {
         assert!(all.ends_with(&served(5)));
         let refused = TcpStream::connect(("127.0.0.1", port)).unwrap_err();
         assert_eq!(refused.kind(), std::io::ErrorKind::ConnectionRefused);
+    }
+}
+
+/// With tokio's reactor, timers and threads in place of those that work under any executor.
+#[test]
+fn tokio_serves_both_sides_by_its_own_means() {
+    use tokio::runtime::Builder;
+    for mut builder in [Builder::new_current_thread(), Builder::new_multi_thread()] {
+        let runtime = builder.worker_threads(2).enable_all().build().unwrap();
+        let host = TokioHost::new(runtime.handle().clone());
+        let server = runtime.spawn({
+            let mut server = zig::serve(50).host(host.clone()).open().unwrap();
+            let (said, port) = futures::channel::oneshot::channel();
+            let serving = async move {
+                said.send(server.next().await.unwrap().unwrap()).unwrap();
+                server.count().await
+            };
+            let gets = async move {
+                let url = format!("http://127.0.0.1:{}/chunked/100000", port.await.unwrap());
+                let gets = (0..50).map(|_| {
+                    let get = zig::get_again(&url, 3).host(host.clone()).open().unwrap();
+                    tokio::spawn(all_of(get))
+                });
+                join_all(gets).await
+            };
+            async { futures::join!(serving, gets) }
+        });
+        let (answered, bodies) = runtime.block_on(server).unwrap();
+        assert_eq!(answered, 150);
+        for bytes in bodies {
+            assert!(bytes.unwrap().unwrap() == served(100_000).repeat(3));
+        }
     }
 }
 
