@@ -102,3 +102,25 @@ pub const Found = struct {
         return result;
     }
 };
+
+test "a thread's wait ends by a wake, by its time, and by cancelation" {
+    const waits = struct {
+        fn forEvent(io: Io, event: *Io.Event) Io.Cancelable!void {
+            return event.wait(io);
+        }
+    };
+    const io: Io = .{ .userdata = std.testing.io.userdata, .vtable = &vtable };
+    const brief: Io.Timeout = .{ .duration = .{ .raw = .fromMilliseconds(1), .clock = .awake } };
+    for (0..200) |turn| {
+        var event: Io.Event = .unset;
+        if (turn % 8 == 0) try std.testing.expectError(error.Timeout, event.waitTimeout(io, brief));
+        var woken = try io.concurrent(waits.forEvent, .{ io, &event });
+        var canceled = try io.concurrent(waits.forEvent, .{ io, &event });
+        // Before the wait, in it, or, for the second, at the same time as the wake.
+        if (turn % 2 == 0) std.Thread.yield() catch {};
+        if (turn % 3 == 0) try std.testing.expectError(error.Canceled, canceled.cancel(io));
+        event.set(io);
+        canceled.cancel(io) catch {};
+        try woken.await(io);
+    }
+}

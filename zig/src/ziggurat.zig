@@ -93,5 +93,6 @@ test {
     _ = @import("poller.zig");
     _ = @import("ring.zig");
     _ = @import("shape.zig");
+    _ = @import("thread_io.zig");
     _ = @import("types.zig");
 }
