@@ -1,7 +1,8 @@
 //! Runs the cases of a comparison interleaved in one process, and prints medians and their ratios.
 //!
 //! Machines are noisy, so a single figure says little; a ratio of medians of interleaved runs says
-//! what is faster. `ROUNDS` sets how many rounds there are.
+//! what is faster. `ROUNDS` sets how many rounds there are; `CASES` picks the cases whose name contains it,
+//! for a profiler.
 
 use std::hint::black_box;
 use std::time::Instant;
@@ -30,6 +31,12 @@ pub enum Unit {
 /// Runs all cases in turn, `rounds` times, and prints one line each: the median, and how many times
 /// the first case's cost it is.
 pub fn compare(title: &str, unit: Unit, rounds: usize, mut cases: Vec<Case<'_>>) {
+    if let Ok(wanted) = std::env::var("CASES") {
+        cases.retain(|case| case.name.contains(&wanted));
+        if cases.is_empty() {
+            return;
+        }
+    }
     let rounds = std::env::var("ROUNDS").ok().and_then(|r| r.parse().ok()).unwrap_or(rounds);
     let mut costs = vec![Vec::with_capacity(rounds); cases.len()];
     for round in 0..=rounds {

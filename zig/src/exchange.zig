@@ -12,6 +12,7 @@ const handoff_mod = @import("handoff.zig");
 const Buffer = @import("buffer.zig").Buffer;
 const Handoff = handoff_mod.Handoff;
 const Lane = @import("coroutine/lane.zig").Lane;
+const Slots = @import("coroutine/lane.zig").Slots;
 const Runner = @import("runner.zig").Runner;
 const Task = @import("coroutine/task.zig").Task;
 const Waiter = @import("waiter.zig").Waiter;
@@ -57,7 +58,7 @@ pub fn Exchange(comptime T: type) type {
                 const task: Task = .init(&callbacks.coroutine, host, options.stack_size);
                 x.* = .{ .coroutine = .{ .task = task, .lane = .{ .task = undefined, .capacity = capacity } } };
                 x.coroutine.lane.task = &x.coroutine.task;
-                x.coroutine.task.slots = &x.coroutine.lane.slots;
+                x.coroutine.task.slots = &x.coroutine.lane.no_slots;
                 return;
             };
             const thread = try gpa.create(OnThread);
@@ -96,6 +97,14 @@ pub fn Exchange(comptime T: type) type {
             }
         }
 
+        /// The function has an output, where the slice that a poll wants filled is to be found.
+        pub fn connect(x: *Self, slots: *Slots) void {
+            switch (x.*) {
+                .thread => {},
+                .coroutine => |*coroutine| coroutine.task.slots = slots,
+            }
+        }
+
         pub fn waiter(x: *Self) Waiter {
             return switch (x.*) {
                 .thread => |thread| .{ .thread = &thread.runner },
@@ -105,7 +114,7 @@ pub fn Exchange(comptime T: type) type {
 
         // The polled side.
 
-        pub fn started(x: *const Self) bool {
+        pub inline fn started(x: *const Self) bool {
             return switch (x.*) {
                 .thread => |thread| thread.runner.started(),
                 .coroutine => |*coroutine| coroutine.task.started(),
@@ -139,7 +148,7 @@ pub fn Exchange(comptime T: type) type {
         }
 
         /// Moves items to `out`. None, and `null`: pending, and the waker is left. Zero: the end.
-        pub fn pollReceive(x: *Self, cx: *const abi.PollContext, out: []T) ?usize {
+        pub inline fn pollReceive(x: *Self, cx: *const abi.PollContext, out: []T) ?usize {
             return switch (x.*) {
                 .thread => |thread| thread.handoff.pollReceive(cx, out),
                 .coroutine => |*coroutine| coroutine.lane.pollReceive(cx, out),
@@ -186,6 +195,14 @@ pub fn Exchange(comptime T: type) type {
                 .thread => |thread| thread.handoff.send(items),
                 .coroutine => |*coroutine| coroutine.lane.send(items),
             };
+        }
+
+        /// A coroutine: its output's slice is full.
+        pub inline fn pauseFull(x: *Self) void {
+            switch (x.*) {
+                .thread => unreachable, // it has no such slice
+                .coroutine => |*coroutine| coroutine.task.pauseFull(),
+            }
         }
 
         /// Returns the next items, at least one, or none at the end; waits for them.

@@ -43,6 +43,7 @@ pub fn FunctionSource(comptime name: []const u8, comptime function: anytype) typ
                 .{ .exchange = &s.exchange, .failure = &s.failure, .pool = &s.pool.? }
             else
                 .{ .exchange = &s.exchange, .failure = &s.failure };
+            s.exchange.connect(&self.out.slots);
         }
 
         pub fn run(state: *State(Self, name, Wire), io: Io) void {

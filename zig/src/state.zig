@@ -77,8 +77,11 @@ pub fn State(comptime Owner: type, comptime name: []const u8, comptime Wire: typ
         }
 
         /// Starts the function at the first poll. If that is not to be, it ends at once, and `outcome` says how.
-        pub fn startOnce(s: *Self) void {
-            if (s.exchange.started()) return;
+        pub inline fn startOnce(s: *Self) void {
+            if (!s.exchange.started()) s.startFirst();
+        }
+
+        noinline fn startFirst(s: *Self) void {
             s.exchange.start() catch |err| {
                 switch (err) {
                     error.Canceled => {},

@@ -1,8 +1,9 @@
 //! Which task this thread is polling.
 //!
 //! A fiber may go on on another thread after it has parked, and compiled code keeps addresses of
-//! thread-locals across calls that it knows nothing about. So nothing in this package holds such an address:
-//! the variable is read and written by value, in functions that are never inlined.
+//! thread-locals across calls that it knows nothing about. So nothing that runs on a fiber holds such an address:
+//! it reads the variable by value, in a function that is never inlined. A poll stays on its thread, and its own
+//! code has no need for that.
 //!
 //! A user's own `threadlocal` has no such protection: it may be another thread's after a call that parks.
 
@@ -17,8 +18,8 @@ pub noinline fn get() ?*Task {
     return polled;
 }
 
-/// Returns the one before.
-pub noinline fn swap(task: ?*Task) ?*Task {
+/// For a poll's own code. Returns the one before, which is to be put back.
+pub inline fn swap(task: ?*Task) ?*Task {
     defer polled = task;
     return polled;
 }

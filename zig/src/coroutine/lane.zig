@@ -14,13 +14,14 @@ const abi = @import("../abi.zig");
 const Ring = @import("../ring.zig").Ring;
 const Task = @import("task.zig").Task;
 
-/// Addresses in the slice that a poll wants filled. The task knows of it, whatever the items are.
+/// Addresses in the slice that a poll wants filled. They lie in the function's output, so that `send` finds them
+/// at once; the task knows of them, whatever the items are.
 pub const Slots = struct {
-    start: usize = 0,
     /// The first one that is still empty.
     next: usize = 0,
     /// As `end`; or 0, when `send` has something else to see to.
     limit: usize = 0,
+    start: usize = 0,
     end: usize = 0,
 
     pub fn init(comptime T: type, slice: []T) Slots {
@@ -40,8 +41,8 @@ pub fn Lane(comptime T: type) type {
         const Self = @This();
 
         task: *Task,
-        /// In the slice that this poll wants filled.
-        slots: Slots = .{},
+        /// The task's, of a function without an output.
+        no_slots: Slots = .{},
         /// What this poll has brought and the function has not taken.
         offered: []const T = &.{},
         /// What earlier polls have brought and the function has not taken: up to `capacity` items.
@@ -61,28 +62,27 @@ pub fn Lane(comptime T: type) type {
 
         /// Returns once every item is on its way; waits for room.
         pub inline fn send(l: *Self, items: []const T) Io.Cancelable!void {
+            const slots = l.task.slots;
             // All the room there is, is for the slow path: it ends the poll.
-            const after = l.slots.next + items.len * @sizeOf(T);
-            if (after >= l.slots.limit) return l.sendSlowly(items);
-            @memcpy(slotsAt(l.slots.next)[0..items.len], items);
-            l.slots.next = after;
+            const after = slots.next + items.len * @sizeOf(T);
+            if (after >= slots.limit) return l.sendSlowly(items);
+            @memcpy(slotsAt(slots.next)[0..items.len], items);
+            slots.next = after;
         }
 
         noinline fn sendSlowly(l: *Self, items: []const T) Io.Cancelable!void {
+            const slots = l.task.slots;
             try l.task.checkCancel();
             var rest = items;
             while (rest.len > 0) {
                 try l.task.wait(l, hasRoom);
-                const n = @min(rest.len, (l.slots.end - l.slots.next) / @sizeOf(T));
-                @memcpy(slotsAt(l.slots.next)[0..n], rest[0..n]);
-                l.slots.next += n * @sizeOf(T);
+                const n = @min(rest.len, (slots.end - slots.next) / @sizeOf(T));
+                @memcpy(slotsAt(slots.next)[0..n], rest[0..n]);
+                slots.next += n * @sizeOf(T);
                 rest = rest[n..];
-                if (l.slots.next == l.slots.end) {
-                    // The slice is full: the rest of the function is for the next poll. Not a cancelation point, as
-                    // the items are gone already.
-                    l.task.delivery = .full;
-                    l.task.pauseForPoll();
-                }
+                // The rest of the function is for the next poll. Not a cancelation point, as the items are gone
+                // already.
+                if (slots.next == slots.end) l.task.pauseFull();
             }
         }
 
@@ -120,11 +120,12 @@ pub fn Lane(comptime T: type) type {
 
         /// The other side has taken everything and wants more.
         pub fn starved(l: *const Self) bool {
-            return l.slots.end > l.slots.start and l.slots.next == l.slots.start;
+            const slots = l.task.slots;
+            return slots.end > slots.start and slots.next == slots.start;
         }
 
         fn hasRoom(l: *Self) bool {
-            return l.slots.next < l.slots.end;
+            return l.task.slots.next < l.task.slots.end;
         }
 
         fn hasItemsOrEnd(l: *Self) bool {
@@ -136,15 +137,30 @@ pub fn Lane(comptime T: type) type {
 
         /// Runs the function until `out` is full, or nothing can run. None, and `null`: pending, and the waker
         /// is left.
-        pub fn pollReceive(l: *Self, cx: *const abi.PollContext, out: []T) ?usize {
-            if (l.task.finished()) return 0;
-            l.task.begin(cx);
-            l.slots = .init(T, out);
+        pub inline fn pollReceive(l: *Self, cx: *const abi.PollContext, out: []T) ?usize {
+            const t = l.task;
+            if (!t.beginAlone(cx)) return l.pollReceiveSlowly(cx, out);
+            t.slots.* = .init(T, out);
+            t.runAlone();
+            return l.takeSlots();
+        }
+
+        noinline fn pollReceiveSlowly(l: *Self, cx: *const abi.PollContext, out: []T) ?usize {
+            const t = l.task;
+            if (t.finished()) return 0;
+            t.begin(cx);
+            t.slots.* = .init(T, out);
             // Where somebody was asked to end, each `send` looks whether it is its function.
-            if (l.task.cancel_requests != 0) l.slots.limit = 0;
-            l.task.run();
-            const n = (l.slots.next - l.slots.start) / @sizeOf(T);
-            l.slots = .{};
+            if (t.cancel_requests != 0) t.slots.limit = 0;
+            t.run();
+            return l.takeSlots();
+        }
+
+        /// How many items the poll has got.
+        inline fn takeSlots(l: *Self) ?usize {
+            const slots = l.task.slots;
+            const n = (slots.next - slots.start) / @sizeOf(T);
+            slots.* = .{};
             if (n == 0 and !l.task.finished()) return null;
             return n;
         }

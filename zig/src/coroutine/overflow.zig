@@ -28,17 +28,17 @@ pub fn prepare() void {
     installed.store(.yes, .release);
 }
 
-/// Whether this thread is known to have a stack for signals. Read and written by value: see `current`.
+/// Whether this thread is known to have a stack for signals. For a poll's own code: see `current`.
 threadlocal var has_signal_stack: bool = false;
 
 /// At each poll: makes sure that the handler has a stack on this thread.
-pub noinline fn prepareThread() void {
+pub inline fn prepareThread() void {
     if (!has_signal_stack) makeSignalStack();
 }
 
 const signal_stack_size = 32 * 1024;
 
-fn makeSignalStack() void {
+noinline fn makeSignalStack() void {
     @branchHint(.cold);
     has_signal_stack = true;
     var present: linux.stack_t = undefined;

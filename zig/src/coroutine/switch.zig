@@ -1,9 +1,15 @@
 //! The context switch: what makes one stack stop and another one go on.
 //!
-//! A suspended context is a stack pointer; everything else that has to survive lies on that stack. Only
-//! what a called function must keep is saved, because a switch is an ordinary call to the compiler: an
-//! out-of-line function that it cannot see into. (std's `Io.fiber.contextSwitch` is inlined, and optimised
-//! builds miscompile it: its in-and-out register is listed as a clobber as well.)
+//! A suspended context is a stack pointer; everything else that has to survive lies on that stack. (std's
+//! `Io.fiber.contextSwitch` is not used: optimised builds miscompile it, as its in-and-out register is listed as a
+//! clobber as well.) There are two forms:
+//!
+//! - Called: an ordinary call to the compiler, of a function that it cannot see into and that saves what a
+//!   called function must keep.
+//! - Inlined, where every register that the compiler may use can be named as a clobber. It makes no call and no
+//!   return. A processor predicts returns by the calls before them, whatever stack they are on: a switch that
+//!   returns is mispredicted, and so is each return after it, as far up as the two stacks differ. That costs many
+//!   times what the switch does.
 //!
 //! Rounding modes and other control bits of the floating-point unit are not switched: they are the thread's,
 //! and neither language's code changes them.
@@ -25,9 +31,14 @@ pub const Context = *anyopaque;
 
 const SwitchFn = fn (from: *Context, to: Context) callconv(.c) void;
 
+/// Which form. With AVX-512 there are mask registers, and with APX more general ones, that Zig has no names for.
+const inlined = builtin.cpu.arch == .x86_64 and
+    !builtin.cpu.has(.x86, .avx512f) and !builtin.cpu.has(.x86, .egpr);
+
 /// Suspends the caller into `from.*`, and goes on at `to`. Returns when somebody goes on at `from.*`,
 /// perhaps on another thread.
 pub inline fn switchTo(from: *Context, to: Context) void {
+    if (inlined) return switchInline(from, to);
     // The address comes out of an assembly that the optimiser cannot see through: a direct call would be one
     // with another signature than the naked function has.
     const function: *const SwitchFn = @ptrFromInt(asm (""
@@ -36,6 +47,75 @@ pub inline fn switchTo(from: *Context, to: Context) void {
     ));
     function(from, to);
 }
+
+inline fn switchInline(from: *Context, to: Context) void {
+    // Inputs that the other side overwrites, and so outputs as well.
+    var from_after: usize = undefined;
+    var to_after: usize = undefined;
+    // What the compiler keeps below the stack pointer stays where it is. It may address by `rbp` or `rbx` what
+    // cannot be found otherwise, so that those are saved here and not by it.
+    asm volatile (
+        \\ leaq -128(%%rsp), %%rsp
+        \\ leaq 0f(%%rip), %%rax
+        \\ pushq %%rbp
+        \\ pushq %%rbx
+        \\ pushq %%rax
+        \\ movq %%rsp, (%%rdi)
+        \\ movq %%rsi, %%rsp
+        \\ popq %%rax
+        \\ popq %%rbx
+        \\ popq %%rbp
+        \\ leaq 128(%%rsp), %%rsp
+        \\ jmpq *%%rax
+        \\0:
+        : [from_after] "={rdi}" (from_after),
+          [to_after] "={rsi}" (to_after),
+        : [from] "{rdi}" (from),
+          [to] "{rsi}" (to),
+        : clobbers);
+}
+
+const clobbers: std.lang.assembly.Clobbers = .{
+    .rax = true,
+    .rcx = true,
+    .rdx = true,
+    .r8 = true,
+    .r9 = true,
+    .r10 = true,
+    .r11 = true,
+    .r12 = true,
+    .r13 = true,
+    .r14 = true,
+    .r15 = true,
+    .zmm0 = true,
+    .zmm1 = true,
+    .zmm2 = true,
+    .zmm3 = true,
+    .zmm4 = true,
+    .zmm5 = true,
+    .zmm6 = true,
+    .zmm7 = true,
+    .zmm8 = true,
+    .zmm9 = true,
+    .zmm10 = true,
+    .zmm11 = true,
+    .zmm12 = true,
+    .zmm13 = true,
+    .zmm14 = true,
+    .zmm15 = true,
+    .mm0 = true,
+    .mm1 = true,
+    .mm2 = true,
+    .mm3 = true,
+    .mm4 = true,
+    .mm5 = true,
+    .mm6 = true,
+    .mm7 = true,
+    .fpsr = true,
+    .rflags = true,
+    .dirflag = true,
+    .memory = true,
+};
 
 /// A context that begins with `main(argument)` on an empty stack that ends at `top`. `main` must not return.
 pub fn prepare(
@@ -48,9 +128,28 @@ pub fn prepare(
     return frame;
 }
 
-/// What `switchNaked` finds on a stack.
+/// What a switch finds on a stack.
 const Frame = switch (builtin.cpu.arch) {
-    .x86_64 => extern struct {
+    .x86_64 => if (inlined) extern struct {
+        rip: usize,
+        rbx: usize = 0,
+        /// Zero ends a walk along frame pointers.
+        rbp: usize = 0,
+        /// Below the stack pointer of what goes on.
+        red_zone: [128]u8 = @splat(0),
+        main: usize,
+        argument: usize,
+        /// Ends a walk up the stack, and keeps the alignment.
+        end: [2]usize = @splat(0),
+
+        fn init(main: *const fn (*anyopaque) callconv(.c) noreturn, argument: *anyopaque) @This() {
+            return .{
+                .rip = @intFromPtr(&beginNaked),
+                .main = @intFromPtr(main),
+                .argument = @intFromPtr(argument),
+            };
+        }
+    } else extern struct {
         r15: usize = 0,
         r14: usize = 0,
         r13: usize,
@@ -218,7 +317,12 @@ fn switchNaked() callconv(.naked) void {
 /// The first thing on a new stack: calls `main(argument)`, with nothing to return to.
 fn beginNaked() callconv(.naked) void {
     switch (builtin.cpu.arch) {
-        .x86_64 => asm volatile (
+        .x86_64 => if (inlined) asm volatile (
+            \\ popq %%rax
+            \\ popq %%rdi
+            \\ callq *%%rax
+            \\ ud2
+        ) else asm volatile (
             \\ movq %%r12, %%rdi
             \\ callq *%%r13
             \\ ud2
@@ -239,7 +343,7 @@ fn beginNaked() callconv(.naked) void {
 
 comptime {
     if (supported) switch (builtin.cpu.arch) {
-        // As `beginNaked` is reached, the stack pointer is a multiple of 16, as before any call.
+        // As `beginNaked` calls, the stack pointer is a multiple of 16.
         .x86_64 => std.debug.assert((@sizeOf(Frame) - @offsetOf(Frame, "end")) % 16 == 0),
         .aarch64 => std.debug.assert(@sizeOf(Frame) == 160),
         .riscv64 => std.debug.assert(@sizeOf(Frame) == 208),

@@ -162,6 +162,32 @@ pub const Task = struct {
         t.delivery = .nothing;
     }
 
+    /// As `begin`, when there is nothing to look at but the function's own fiber, which waits for a poll. The
+    /// caller then calls `runAlone`.
+    pub inline fn beginAlone(t: *Task, cx: *const abi.PollContext) bool {
+        // The only fiber has no timer and no descriptor, as it waits for the poll. The host may know of either.
+        if (t.pollers.first == null or t.live != 1 or t.cancel_requests != 0) return false;
+        if (t.timer_ticket != null or !t.descriptors.isEmpty()) return false;
+        // Whoever asks the function to end, or brings a fiber, notifies afterwards.
+        return t.wakeup.beginAgain(cx.waker);
+    }
+
+    /// As `run`, after `beginAlone`.
+    pub inline fn runAlone(t: *Task) void {
+        t.budget = poll_budget - 1;
+        t.delivery = .nothing;
+        const fiber = t.pollers.first.?;
+        t.pollers = .{};
+        fiber.waiting = .nothing;
+        fiber.woken = .event;
+        const outer = current.swap(t);
+        defer _ = current.swap(outer);
+        overflow.prepareThread();
+        t.enter(fiber);
+        if (t.delivery == .full) return t.keepForPoll(fiber);
+        t.goOn(fiber);
+    }
+
     /// Runs fibers until the hand-off has a delivery, nothing is left, or nothing can run: then the waker
     /// is going to be woken.
     pub fn run(t: *Task) void {
@@ -173,16 +199,29 @@ pub const Task = struct {
         if (t.polls_unasked >= 8) _ = t.askHost();
         t.polls_unasked +|= 1;
         while (t.pollers.pop()) |fiber| fiber.wake(.event);
+        t.goOn(null);
+    }
+
+    /// The rest of a poll, after `first` has stopped.
+    noinline fn goOn(t: *Task, first: ?*Fiber) void {
+        var stopped = first;
         while (true) {
-            t.takeWoken();
-            const fiber = t.ready.pop() orelse {
-                if (t.hasDelivery() or t.finished()) return;
-                if (t.askHost()) continue;
-                if (t.wakeup.wait()) return;
-                continue;
+            const fiber = stopped orelse next: {
+                t.takeWoken();
+                const fiber = t.ready.pop() orelse {
+                    if (t.hasDelivery() or t.finished()) return;
+                    if (t.askHost()) continue;
+                    if (t.wakeup.wait()) return;
+                    continue;
+                };
+                t.budget -|= 1;
+                t.enter(fiber);
+                break :next fiber;
             };
-            t.enter(fiber);
-            if (t.delivery == .full) return;
+            stopped = null;
+            t.makeVisits(fiber);
+            if (t.delivery == .full) return t.keepForPoll(fiber);
+            if (fiber.done) t.reap(fiber);
             if (t.budget > 0) continue;
             if (t.hasDelivery() or t.finished()) return;
             // Another poll is certain to come, so that nobody need be notified until then.
@@ -196,17 +235,25 @@ pub const Task = struct {
     }
 
     /// Runs `fiber` until it stops.
-    fn enter(t: *Task, fiber: *Fiber) void {
-        t.budget -|= 1;
-        while (true) {
-            t.running = fiber;
-            switching.switchTo(&t.poll_context, fiber.context);
-            t.running = null;
-            const call = t.visit orelse break;
+    inline fn enter(t: *Task, fiber: *Fiber) void {
+        t.running = fiber;
+        switching.switchTo(&t.poll_context, fiber.context);
+        t.running = null;
+    }
+
+    /// Until `fiber` has stopped for good.
+    fn makeVisits(t: *Task, fiber: *Fiber) void {
+        while (t.visit) |call| {
             t.visit = null;
             call.function(call.context);
+            t.enter(fiber);
         }
-        if (fiber.done) t.reap(fiber);
+    }
+
+    /// `fiber` has stopped in `pauseFull`.
+    inline fn keepForPoll(t: *Task, fiber: *Fiber) void {
+        fiber.waiting = .poll;
+        t.pollers.push(fiber);
     }
 
     /// `fiber` has returned.
@@ -347,6 +394,13 @@ pub const Task = struct {
         const fiber = t.self();
         t.pollers.push(fiber);
         _ = fiber.park(.poll);
+    }
+
+    /// As `pauseForPoll`, when the slice of this one is full, which ends here. What there is to be done is done by
+    /// the poll, so that this is small where it is inlined.
+    pub inline fn pauseFull(t: *Task) void {
+        t.delivery = .full;
+        switching.switchTo(&t.self().context, t.poll_context);
     }
 
     /// As `Runner.wait`: until `isReady(context)`, which the other side's polls may change. A cancelation

@@ -38,6 +38,14 @@ pub const Wakeup = struct {
         if (w.waker != waker) w.replace(waker);
     }
 
+    /// Poller: as `begin`, if nothing has changed since the last poll began: nobody has notified, and it does not
+    /// wait, and the waker is the same. Otherwise there is nothing done.
+    pub inline fn beginAgain(w: *Wakeup, waker: *const abi.WakerHandle) bool {
+        // Monotonic, as nothing is read because of it. A notification that is not seen here stays, and `wait` sees
+        // it, or the next poll.
+        return w.state.load(.monotonic) == .polling and w.waker == waker;
+    }
+
     fn replace(w: *Wakeup, waker: *const abi.WakerHandle) void {
         @branchHint(.cold);
         // Whoever notifies from here on finds the state `polling`, and leaves the waker alone. Whoever found it
