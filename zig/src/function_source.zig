@@ -45,6 +45,14 @@ pub fn FunctionSource(comptime name: []const u8, comptime function: anytype) typ
                 .{ .exchange = &s.exchange, .failure = &s.failure };
         }
 
+        pub fn letGo(self: *Self) void {
+            shape.dropEnds(Shape.Params, &self.params);
+        }
+
+        pub fn dropPorts(self: *Self) void {
+            if (bytes) self.out.deinit();
+        }
+
         pub fn run(state: *State(Self, name, Wire), io: Io) void {
             const self: *Self = @alignCast(@fieldParentPtr("state", state));
             if (self.produce(io)) |_| {

@@ -9,6 +9,7 @@
 
 const std = @import("std");
 const current = @import("current.zig");
+const poison = @import("poison.zig");
 const Fiber = @import("fiber.zig").Fiber;
 
 /// One wait of one fiber.
@@ -20,20 +21,25 @@ pub const Waiter = struct {
     /// Guarded by the bucket's lock.
     queued: bool = false,
 
-    /// Queues it, unless the word has changed already.
+    /// Queues it, unless the word has changed already. Then the fiber parks, and `leave`s or is woken.
     pub fn enter(waiter: *Waiter, expected: u32) bool {
+        const section: poison.Section = .begin(waiter.fiber.task);
+        defer section.end();
         const bucket = bucketOf(waiter.word);
         bucket.lock.lock();
         defer bucket.lock.unlock();
         // Under the lock, and so before or after any wake that follows a change of the word.
         if (@atomicLoad(u32, waiter.word, .seq_cst) != expected) return false;
         waiter.queued = true;
+        waiter.fiber.futex_waiter = waiter;
         bucket.waiters.append(&waiter.node);
         return true;
     }
 
     /// Takes it out. False: somebody who wakes it has.
     pub fn leave(waiter: *Waiter) bool {
+        const section: poison.Section = .begin(waiter.fiber.task);
+        defer section.end();
         const bucket = bucketOf(waiter.word);
         bucket.lock.lock();
         defer bucket.lock.unlock();
@@ -48,10 +54,13 @@ pub const Waiter = struct {
 pub fn wake(word: *const u32, max: u32) void {
     const bucket = bucketOf(word);
     if (!bucket.mayHaveWaiters()) return;
+    const here = current.get();
+    // Others' fibers are under way in here.
+    const section: ?poison.Section = if (here) |task| .begin(task) else null;
+    defer if (section) |s| s.end();
     var woken = bucket.take(word, max);
     if (woken == null) return;
     // Those of the task that runs here are ready at once. The others' executors have to hear of it.
-    const here = current.get();
     var elsewhere: ?*Fiber = null;
     while (woken) |fiber| {
         woken = fiber.next;

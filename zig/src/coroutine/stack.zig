@@ -52,6 +52,11 @@ pub const Stack = struct {
         return @alignCast(stack.memory[guard_size..]);
     }
 
+    pub fn contains(stack: Stack, address: usize) bool {
+        const start = @intFromPtr(stack.memory.ptr);
+        return address >= start + guard_size and address < start + stack.memory.len;
+    }
+
     /// Whether a fault at `address` is this stack's overflow.
     pub fn guards(stack: Stack, address: usize) bool {
         const start = @intFromPtr(stack.memory.ptr);
