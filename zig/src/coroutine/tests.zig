@@ -9,4 +9,5 @@ test {
     _ = @import("tests/overflow.zig");
     _ = @import("tests/poison.zig");
     _ = @import("tests/threads.zig");
+    _ = @import("tests/whole.zig");
 }
