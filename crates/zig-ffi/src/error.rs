@@ -285,7 +285,7 @@ fn kind_of(name: &str) -> io::ErrorKind {
         "ConnectionRefused" => io::ErrorKind::ConnectionRefused,
         "ConnectionResetByPeer" => io::ErrorKind::ConnectionReset,
         "EndOfStream" => io::ErrorKind::UnexpectedEof,
-        "OutOfMemory" | "SystemResources" => io::ErrorKind::OutOfMemory,
+        "OutOfMemory" | "SystemResources" | "StackUnavailable" => io::ErrorKind::OutOfMemory,
         "Timeout" => io::ErrorKind::TimedOut,
         _ => io::ErrorKind::Other,
     }

@@ -97,6 +97,48 @@ test "a wake of a task that ends, and is freed, meanwhile" {
     try expectEqual(2 * turns, sum.raw);
 }
 
+test "a storm of wakes from several threads loses none" {
+    const storm = struct {
+        const tasks = 6;
+        const wakers = 3;
+        const each = 3000;
+        var permits: [tasks]u32 = @splat(0);
+        var next: std.atomic.Value(u32) = .init(0);
+
+        /// Takes what there is, and waits for more.
+        fn run(io: Io) !u64 {
+            const word = &permits[next.fetchAdd(1, .monotonic)];
+            var got: u64 = 0;
+            while (got < wakers * each) {
+                const now = @atomicRmw(u32, word, .Xchg, 0, .seq_cst);
+                if (now == 0) try io.futexWait(u32, word, 0);
+                got += now;
+            }
+            return got;
+        }
+
+        /// Wakes everybody over and over, and also those who have gone.
+        fn wake() void {
+            for (0..each) |i| for (&permits) |*word| {
+                _ = @atomicRmw(u32, word, .Add, 1, .seq_cst);
+                @import("../futex.zig").wake(word, if (i % 2 == 0) 1 else std.math.maxInt(u32));
+            };
+        }
+    };
+    storm.permits = @splat(0);
+    storm.next.store(0, .monotonic);
+    var host: TestHost = .{};
+    defer host.deinit();
+    var sum: std.atomic.Value(u64) = .init(0);
+    var pollers: [storm.tasks]std.Thread = undefined;
+    for (&pollers) |*thread| thread.* = try .spawn(.{}, drive, .{ storm.run, &host, &sum });
+    var wakers: [storm.wakers]std.Thread = undefined;
+    for (&wakers) |*thread| thread.* = try .spawn(.{}, storm.wake, .{});
+    for (wakers) |thread| thread.join();
+    for (pollers) |thread| thread.join();
+    try expectEqual(storm.tasks * storm.wakers * storm.each, sum.raw);
+}
+
 test "a task goes on on whatever thread polls it" {
     const wanders = struct {
         const Out = @import("../../out.zig").Out;
