@@ -40,31 +40,25 @@ pub fn panicHandler(message: []const u8, first_trace_addr: ?usize) noreturn {
     const address = first_trace_addr orelse @returnAddress();
     var place: [256]u8 = undefined;
     var number: [32]u8 = undefined;
-    write("ziggurat: panic in ");
-    write(describe(&place, running()));
-    write(std.fmt.bufPrint(&number, " at 0x{x}: ", .{address}) catch "");
-    write(message);
-    write("\n");
+    write(&.{
+        "ziggurat: panic in ",                                       describe(&place, running()),
+        std.fmt.bufPrint(&number, " at 0x{x}", .{address}) catch "", ": ",
+        message,                                                     "\n",
+    });
     std.c.abort();
 }
 
 /// Ends the process after a message that names the function. Called from a signal handler.
 pub fn die(comptime what: []const u8) noreturn {
     var place: [256]u8 = undefined;
-    write("ziggurat: " ++ what ++ " in ");
-    write(describe(&place, running()));
-    write("\n");
+    write(&.{ "ziggurat: " ++ what ++ " in ", describe(&place, running()), "\n" });
     std.c.abort();
 }
 
 /// Of a contained panic that nobody else is told about.
 pub fn report(task: *Task, message: []const u8) void {
     var place: [256]u8 = undefined;
-    write("ziggurat: panic in ");
-    write(describe(&place, .ofTask(task)));
-    write(", which was dropped: ");
-    write(message);
-    write("\n");
+    write(&.{ "ziggurat: panic in ", describe(&place, .ofTask(task)), ", which was dropped: ", message, "\n" });
 }
 
 fn describe(buffer: []u8, which: ?Running) []const u8 {
@@ -74,16 +68,20 @@ fn describe(buffer: []u8, which: ?Running) []const u8 {
     }) catch r.function;
 }
 
-/// Straight to standard error: nothing that a panicking program might hold a lock of.
-fn write(text: []const u8) void {
-    var rest = text;
-    while (rest.len > 0) {
-        const n = if (builtin.os.tag == .windows)
-            _write(2, rest.ptr, @intCast(rest.len))
-        else
-            std.c.write(2, rest.ptr, rest.len);
-        if (n <= 0) return;
-        rest = rest[@intCast(n)..];
+/// Straight to standard error: nothing that a panicking program might hold a lock of. In one call where there is one,
+/// so that lines of several threads don't mix.
+fn write(parts: []const []const u8) void {
+    if (builtin.os.tag != .windows) {
+        var iovecs: [8]std.posix.iovec_const = undefined;
+        for (parts, iovecs[0..parts.len]) |part, *iovec| iovec.* = .{ .base = part.ptr, .len = part.len };
+        _ = std.c.writev(2, &iovecs, @intCast(parts.len));
+    } else for (parts) |part| {
+        var rest = part;
+        while (rest.len > 0) {
+            const n = _write(2, rest.ptr, @intCast(rest.len));
+            if (n <= 0) return;
+            rest = rest[@intCast(n)..];
+        }
     }
 }
 

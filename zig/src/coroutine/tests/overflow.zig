@@ -3,6 +3,7 @@
 const std = @import("std");
 const Io = std.Io;
 const abi = @import("../../abi.zig");
+const current = @import("../current.zig");
 const FunctionSource = @import("../../function_source.zig").FunctionSource;
 const Out = @import("../../out.zig").Out;
 const Running = @import("../../testing_host.zig").Running;
@@ -62,6 +63,71 @@ test "a stack overflow ends its coroutine, on this thread and on one that has no
         thread.join();
         try result;
     }
+}
+
+test "no overflow leaves a lock of the runtime's behind, wherever it comes" {
+    const functions = struct {
+        var word: u32 = 0;
+        var others_word: u32 = 0;
+
+        /// Down to where `left` bytes of stack are left; then everything that takes the table's locks.
+        fn down(io: Io, left: usize) void {
+            var frame: [64]u8 = undefined;
+            std.mem.doNotOptimizeAway(&frame);
+            const stack = current.get().?.running.?.stack.usable();
+            if (@intFromPtr(&frame) - @intFromPtr(stack.ptr) > left) down(io, left) else {
+                io.futexWake(u32, &others_word, 1);
+                io.futexWait(u32, &word, 1) catch {};
+                var future = io.async(one, .{});
+                _ = future.await(io);
+            }
+            std.mem.doNotOptimizeAway(&frame);
+        }
+        fn one() u64 {
+            return 1;
+        }
+        fn doomed(io: Io, out: *Out(u64), left: u64) !void {
+            down(io, @intCast(left));
+            try out.send(left);
+        }
+        fn other(io: Io, out: *Out(u64)) !void {
+            while (true) {
+                try io.futexWait(u32, &others_word, 0);
+                try out.send(1);
+            }
+        }
+    };
+    const Doomed = FunctionSource("doomed", functions.doomed);
+    const Other = FunctionSource("other", functions.other);
+    var host: TestHost = .{};
+    defer host.deinit();
+    var other: Running(Other, u64) = undefined;
+    try other.open(&host, host.options(null), &.{});
+    var out: [1]u64 = undefined;
+    try expectEqual(.{ 0, abi.status.pending }, other.poll(&out));
+    var how = poisoned(&host, null);
+    how.stack_size = 32 * 1024;
+    var left: u64 = 0;
+    while (left < 4096) : (left += 16) {
+        var doomed: Running(Doomed, u64) = undefined;
+        try doomed.open(&host, how, &.{&left});
+        const n, const status = doomed.next(&out);
+        if (n == 0) {
+            try expectEqual(abi.status.panicked, status);
+            try expectPanic(Doomed, doomed.handle, "stack overflow");
+        }
+        doomed.close();
+        // Whoever was woken hears of it, whatever became of the one that woke it.
+        if (other.waker.wakes.swap(0, .seq_cst) > 0) {
+            try expectEqual(.{ 1, abi.status.ready }, other.next(&out));
+        }
+        try expectEqual(.{ 0, abi.status.pending }, other.poll(&out));
+        @import("../futex.zig").wake(&functions.others_word, 1);
+        try expectEqual(.{ 1, abi.status.ready }, other.next(&out));
+        try expectEqual(.{ 0, abi.status.pending }, other.poll(&out));
+        other.waker.wakes.store(0, .seq_cst);
+    }
+    other.drop();
 }
 
 test "an overflow in the runtime's own sections is one before they begin" {

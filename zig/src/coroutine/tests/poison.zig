@@ -6,6 +6,7 @@
 const std = @import("std");
 const Io = std.Io;
 const abi = @import("../../abi.zig");
+const heap = @import("../../heap.zig");
 const panic = @import("../../panic.zig").panicHandler;
 const poison = @import("../poison.zig");
 const reaper = @import("../reaper.zig");
@@ -235,6 +236,9 @@ test "an offloaded call that is under way keeps its memory" {
         }
     };
     const Made = FunctionSource("offloads", functions.run);
+    var memory: std.testing.FailingAllocator = .init(std.testing.allocator, .{});
+    heap.replacement = memory.allocator();
+    defer heap.replacement = null;
     var host: TestHost = .{};
     defer host.deinit();
     host.gate.store(.closed, .release);
@@ -247,8 +251,11 @@ test "an offloaded call that is under way keeps its memory" {
     try expectEqual(.{ 0, abi.status.panicked }, running.next(&out));
     try expectEqual(1, host.jobs.load(.acquire));
     Made.vtable.release(running.handle.state.?);
+    // The job has the last reference.
+    try expect(memory.deallocations < memory.allocations);
     host.gate.store(.open, .release);
-    // `deinit` waits for the job, which has the last reference.
+    while (host.jobs.load(.acquire) > 0) std.Thread.yield() catch {};
+    try expectEqual(memory.allocations, memory.deallocations);
 }
 
 test "an orphan that panics does not take the reaper down" {
