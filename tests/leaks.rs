@@ -83,12 +83,22 @@ fn streams_that_come_and_go_leave_nothing() {
     });
 }
 
-/// As above, for as many threads as there are state machines there. Minutes.
+/// As above, for as many coroutines as there are state machines there. Minutes.
 #[test]
 #[ignore = "takes minutes; part of the deep checks"]
 fn a_million_functions_leave_nothing() {
     leaves_nothing("functions run to their end", 4000, 1000, 1_000_000, |_| {
         let stream = zig::numbers(3, 105).open().unwrap();
         assert_eq!(block_on(stream.count()), 3);
+    });
+    leaves_nothing("functions dropped in `send`, or before they run", 4000, 1000, 1_000_000, |i| {
+        let mut stream = zig::numbers(u64::MAX, 105).capacity(2).batch(1).open().unwrap();
+        if i % 4 != 0 {
+            assert_eq!(block_on(stream.next()).unwrap().unwrap(), 0);
+        }
+    });
+    leaves_nothing("functions dropped in a sleep", 4000, 1000, 1_000_000, |_| {
+        let mut stream = zig::sleeper(106).open().unwrap();
+        assert_eq!(block_on(stream.next()).unwrap().unwrap(), 1);
     });
 }

@@ -27,7 +27,7 @@ fn is_meant() -> bool {
 fn a_panic_names_the_function_and_aborts() {
     for victim in ["victim_as_coroutine", "victim_on_thread"] {
         let text = last_words(victim);
-        assert!(text.contains("panic in the Zig function `panics`"), "{text}");
+        assert!(text.contains("panic in the Zig function `panics` (stream 0x"), "{text}");
         assert!(text.contains("index out of bounds: index 3, len 3"), "{text}");
     }
 }
@@ -58,7 +58,10 @@ fn victim_on_thread() {
 fn a_stack_overflow_names_the_function_and_aborts() {
     for victim in ["victim_of_depth", "victim_of_depth_on_tokio"] {
         let text = last_words(victim);
-        assert!(text.contains("stack overflow in the Zig function `overflows`"), "{text}");
+        assert!(
+            text.contains("stack overflow in the Zig function `overflows` (stream 0x"),
+            "{text}"
+        );
     }
 }
 

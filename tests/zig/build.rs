@@ -1,8 +1,12 @@
 //! Compiles the Zig code next door.
 
+use ziggurat_zig_build::{Build, Optimize};
+
 fn main() {
-    ziggurat_zig_build::Build::new("zig/fixtures.zig").compile("fixtures");
-    ziggurat_zig_build::Build::new("zig/channels.zig").compile("channels");
-    ziggurat_zig_build::Build::new("zig/http.zig").compile("http");
-    ziggurat_zig_build::Build::new("zig/sync.zig").compile("sync");
+    Build::new("zig/fixtures.zig").compile("fixtures");
+    Build::new("zig/channels.zig").compile("channels");
+    Build::new("zig/panics.zig").optimize(Optimize::Debug).compile("panics_debug");
+    Build::new("zig/panics.zig").optimize(Optimize::Safe).compile("panics_safe");
+    Build::new("zig/http.zig").compile("http");
+    Build::new("zig/sync.zig").compile("sync");
 }

@@ -46,6 +46,7 @@ pub const domain = struct {
 /// `OpenOptions.flags`.
 pub const option_spill: u32 = 1;
 pub const option_thread: u32 = 2;
+pub const option_poison: u32 = 4;
 
 /// `HostVTable.now`.
 pub const clock = struct {

@@ -2,6 +2,7 @@
 
 const std = @import("std");
 const abi = @import("abi.zig");
+const gpa = @import("heap.zig").gpa;
 const onThreadStack = @import("coroutine/current.zig").onThreadStack;
 const assert = std.debug.assert;
 
@@ -32,9 +33,11 @@ pub const Buffer = extern struct {
         } };
     }
 
-    /// A copy of `bytes` in memory from `std.heap.c_allocator`.
+    /// A copy of `bytes`.
     pub fn initCopy(bytes: []const u8) error{OutOfMemory}!Buffer {
-        return initOwned(try std.heap.c_allocator.dupe(u8, bytes));
+        var buffer = initOwned(try gpa.dupe(u8, bytes));
+        buffer.raw.release = &freeCopy;
+        return buffer;
     }
 
     /// Takes over memory that came from `std.heap.c_allocator`.
@@ -71,6 +74,10 @@ pub const Buffer = extern struct {
         return @popCount(raw.@"align") == 1 and raw.len <= raw.cap and raw.cap <= std.math.maxInt(isize) and
             (raw.ptr != null or raw.cap == 0) and address & (raw.@"align" - 1) == 0 and
             address <= std.math.maxInt(usize) - raw.cap;
+    }
+
+    fn freeCopy(_: ?*anyopaque, ptr: ?[*]u8, cap: usize, _: usize) callconv(.c) void {
+        gpa.free(ptr.?[0..cap]);
     }
 
     fn freeOwned(_: ?*anyopaque, ptr: ?[*]u8, cap: usize, _: usize) callconv(.c) void {

@@ -47,8 +47,10 @@ pub fn Exchange(comptime T: type) type {
             coroutine: if (coroutines) Task.Callbacks else void,
         };
 
+        pub const InitError = error{ OutOfMemory, PoisonUnsupported };
+
         /// A coroutine, if there is a host that one can wait by, unless a thread is asked for.
-        pub fn init(x: *Self, callbacks: *const Callbacks, options: *const abi.OpenOptions) error{OutOfMemory}!void {
+        pub fn init(x: *Self, callbacks: *const Callbacks, options: *const abi.OpenOptions) InitError!void {
             const capacity: usize = if (options.capacity == 0)
                 handoff_mod.defaultCapacity(T)
             else
@@ -59,8 +61,10 @@ pub fn Exchange(comptime T: type) type {
                 x.* = .{ .coroutine = .{ .task = task, .lane = .{ .task = undefined, .capacity = capacity } } };
                 x.coroutine.lane.task = &x.coroutine.task;
                 x.coroutine.task.slots = &x.coroutine.lane.no_slots;
+                x.coroutine.task.panics.contained = options.flags & abi.option_poison != 0;
                 return;
             };
+            if (options.flags & abi.option_poison != 0) return error.PoisonUnsupported;
             const thread = try gpa.create(OnThread);
             errdefer gpa.destroy(thread);
             thread.* = .{

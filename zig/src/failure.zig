@@ -20,8 +20,9 @@ pub const Failure = struct {
     pub fn say(f: *Failure, comptime fmt: []const u8, args: anytype) void {
         // Without memory the error still has its name.
         const message = std.fmt.allocPrint(gpa, fmt, args) catch return;
-        gpa.free(f.message);
+        const old = f.message;
         f.message = message;
+        gpa.free(old);
     }
 
     pub fn record(f: *const Failure, function: []const u8) abi.ErrorRecord {

@@ -49,6 +49,14 @@ pub fn FunctionSink(comptime name: []const u8, comptime function: anytype) type 
             self.in = .{ .exchange = &self.state.exchange, .failure = &self.state.failure };
         }
 
+        pub fn letGo(self: *Self) void {
+            shape.dropEnds(Shape.Params, &self.params);
+        }
+
+        pub fn dropPorts(self: *Self) void {
+            if (bytes) self.in.deinit();
+        }
+
         pub fn run(state: *State(Self, name, Wire), io: Io) void {
             const self: *Self = @alignCast(@fieldParentPtr("state", state));
             if (Shape.call(io, &self.in, &self.params)) |value| {

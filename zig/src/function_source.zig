@@ -46,6 +46,14 @@ pub fn FunctionSource(comptime name: []const u8, comptime function: anytype) typ
             s.exchange.connect(&self.out.slots);
         }
 
+        pub fn letGo(self: *Self) void {
+            shape.dropEnds(Shape.Params, &self.params);
+        }
+
+        pub fn dropPorts(self: *Self) void {
+            if (bytes) self.out.deinit();
+        }
+
         pub fn run(state: *State(Self, name, Wire), io: Io) void {
             const self: *Self = @alignCast(@fieldParentPtr("state", state));
             if (self.produce(io)) |_| {

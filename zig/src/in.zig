@@ -80,8 +80,9 @@ const ByteIn = struct {
     }
 
     fn nextChunk(in: *ByteIn) Io.Cancelable!?[]const u8 {
-        in.current.deinit();
+        const current = in.current;
         in.current = .empty;
+        current.deinit();
         in.current = try in.receive() orelse return null;
         return in.current.slice();
     }

@@ -166,8 +166,9 @@ const ByteOut = struct {
     }
 
     fn releaseBlock(out: *ByteOut) void {
-        if (out.block) |block| (Buffer{ .raw = block }).deinit();
+        const block = out.block;
         out.forgetBlock();
+        if (block) |raw| (Buffer{ .raw = raw }).deinit();
     }
 
     fn forgetBlock(out: *ByteOut) void {

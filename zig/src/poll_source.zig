@@ -102,12 +102,17 @@ pub fn PollSource(comptime name: []const u8, comptime Machine: type) type {
         outcome: ?i32 = null,
 
         pub fn open(
-            _: *const abi.OpenOptions,
+            options: *const abi.OpenOptions,
             args: [*]const abi.Arg,
             arg_count: usize,
             handle: *abi.RawHandle,
             err: *abi.ErrorRecord,
         ) callconv(.c) i32 {
+            if (options.flags & abi.option_poison != 0) {
+                // It runs on the poller's own stack, which cannot be left behind.
+                err.* = Failure.static(abi.domain.runtime, error.PoisonUnsupported, "");
+                return abi.status.failed;
+            }
             const self = create(args[0..arg_count]) catch |e| {
                 err.* = Failure.static(abi.domain.function, e, "");
                 return abi.status.failed;

@@ -40,6 +40,10 @@ pub const Runner = struct {
     pub const Callbacks = struct {
         /// The exported name.
         name: []const u8,
+        /// "stream", "sink".
+        kind: []const u8,
+        /// What the host's handle points to.
+        owner: *const fn (*Runner) *anyopaque,
         /// The function's body. Runs once, on the thread.
         run: *const fn (*Runner, Io) void,
         /// Adds a reference to the owner.
@@ -152,9 +156,9 @@ pub const Runner = struct {
         exit_hook.arm(r);
         interrupt.unblock();
         on_own_thread = r;
-        panic.current_function = r.callbacks.name;
+        panic.on_thread = .{ .function = r.callbacks.name, .kind = r.callbacks.kind, .state = r.callbacks.owner(r) };
         r.callbacks.run(r, r.functionIo());
-        panic.current_function = "";
+        panic.on_thread = null;
         if (r.mode.swap(.finished, .acq_rel) != .canceled_by_io) {
             r.canceler.store(.none, .release);
         }

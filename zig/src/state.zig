@@ -15,7 +15,8 @@ const coroutines = @import("coroutine/switch.zig").supported;
 
 /// The first field, named `state`, of `Owner`, which is what the host's handle points to. `Owner` has a
 /// `deinit` that frees itself, called after this is gone, and says by `holdsEnd` whether that drops the
-/// end of a channel.
+/// end of a channel. After a panic that was contained, `letGo` drops its ends of channels, and `dropPorts` what its
+/// input and output hold.
 pub fn State(comptime Owner: type, comptime name: []const u8, comptime Wire: type) type {
     return struct {
         const Self = @This();
@@ -40,7 +41,7 @@ pub fn State(comptime Owner: type, comptime name: []const u8, comptime Wire: typ
             s: *Self,
             options: *const abi.OpenOptions,
             body: *const fn (*Self, Io) void,
-        ) error{OutOfMemory}!void {
+        ) Exchange.InitError!void {
             try s.exchange.init(&callbacks, options);
             s.references = .init(1);
             s.handles = .init(1);
@@ -55,6 +56,7 @@ pub fn State(comptime Owner: type, comptime name: []const u8, comptime Wire: typ
         }
 
         fn destroy(s: *Self) void {
+            if (s.outcome == abi.status.panicked) owner(s).dropPorts();
             if (Wire == Buffer) s.exchange.dropItems();
             if (Wire == Buffer) if (s.pool) |*pool| pool.deinit();
             s.exchange.deinit();
@@ -96,9 +98,13 @@ pub fn State(comptime Owner: type, comptime name: []const u8, comptime Wire: typ
             };
         }
 
+        const kind_name = if (Owner.kind == abi.export_kind.sink) "sink" else "stream";
+
         const callbacks: Exchange.Callbacks = .{
             .thread = .{
                 .name = name,
+                .kind = kind_name,
+                .owner = &OnThread.ownerOf,
                 .run = &OnThread.run,
                 .retain = &OnThread.retain,
                 .release = &OnThread.release,
@@ -106,9 +112,12 @@ pub fn State(comptime Owner: type, comptime name: []const u8, comptime Wire: typ
             },
             .coroutine = if (coroutines) .{
                 .name = name,
+                .kind = kind_name,
+                .owner = &AsCoroutine.ownerOf,
                 .run = &AsCoroutine.run,
                 .retain = &AsCoroutine.retain,
                 .release = &AsCoroutine.release,
+                .poisoned = &AsCoroutine.poisoned,
             },
         };
 
@@ -116,6 +125,10 @@ pub fn State(comptime Owner: type, comptime name: []const u8, comptime Wire: typ
             fn from(r: *Runner) *Self {
                 const part: *Exchange.OnThread = @alignCast(@fieldParentPtr("runner", r));
                 return @alignCast(@fieldParentPtr("exchange", part.exchange));
+            }
+
+            fn ownerOf(r: *Runner) *anyopaque {
+                return owner(from(r));
             }
 
             fn run(r: *Runner, io: Io) void {
@@ -152,6 +165,10 @@ pub fn State(comptime Owner: type, comptime name: []const u8, comptime Wire: typ
                 return @alignCast(@fieldParentPtr("exchange", exchange));
             }
 
+            fn ownerOf(t: *Task) *anyopaque {
+                return owner(from(t));
+            }
+
             fn run(t: *Task, io: Io) void {
                 const s = from(t);
                 s.body(s, io);
@@ -163,6 +180,15 @@ pub fn State(comptime Owner: type, comptime name: []const u8, comptime Wire: typ
 
             fn release(t: *Task) void {
                 from(t).release();
+            }
+
+            /// What an offloaded call may still be using stays until the state goes.
+            fn poisoned(t: *Task) void {
+                const s = from(t);
+                s.outcome = abi.status.panicked;
+                // The pool may hold a reference to the state, and would keep it alive.
+                if (Wire == Buffer) if (s.pool) |*pool| pool.letGo();
+                owner(s).letGo();
             }
         };
 
@@ -192,7 +218,11 @@ pub fn State(comptime Owner: type, comptime name: []const u8, comptime Wire: typ
         }
 
         pub fn lastErrorC(ptr: *anyopaque, out: *abi.ErrorRecord) callconv(.c) void {
-            out.* = of(ptr).failure.record(name);
+            const s = of(ptr);
+            out.* = s.failure.record(name);
+            if (coroutines and s.outcome == abi.status.panicked) {
+                out.message = .of(s.exchange.coroutine.task.panics.words.?);
+            }
         }
     };
 }

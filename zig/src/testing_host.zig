@@ -18,9 +18,13 @@ pub const TestHost = struct {
     descriptors: std.ArrayList(*FdTicket) = .empty,
     epoll: i32 = -1,
     offload_mode: enum { thread, at_once, refused } = .thread,
+    /// As long as it is closed, calls on threads wait before they begin.
+    gate: std.atomic.Value(enum(u32) { open, closed }) = .init(.open),
     /// Calls under way on threads.
     jobs: std.atomic.Value(u32) = .init(0),
     refuse_descriptors: bool = false,
+    /// Says now and then that a descriptor is ready when it may not be.
+    fickle: ?std.Random.DefaultPrng = null,
     refuse_drive: bool = false,
     driven: std.ArrayList(Driven) = .empty,
     /// Calls that must come from a poll, on the stack and thread that polls.
@@ -81,11 +85,15 @@ pub const TestHost = struct {
         return host.timers.items.len;
     }
 
-    /// To the earliest deadline, and wakes who waits for it.
+    /// To the earliest deadline that somebody waits for, and wakes who does.
     pub fn jump(host: *TestHost) void {
-        var earliest = host.timers.items[0].at;
-        for (host.timers.items) |ticket| earliest = @min(earliest, ticket.at);
-        host.time = @max(host.time, earliest);
+        var earliest: ?i64 = null;
+        for (host.timers.items) |ticket| {
+            // Whose owner knows already, and has not polled since.
+            if (ticket.waker == null) continue;
+            earliest = @min(earliest orelse ticket.at, ticket.at);
+        }
+        host.time = @max(host.time, earliest orelse return);
         for (host.timers.items) |ticket| {
             if (ticket.at > host.time) continue;
             wakeTaken(&ticket.waker);
@@ -200,6 +208,7 @@ pub const TestHost = struct {
             break :new ticket;
         };
         std.debug.assert(ticket.fd == fd);
+        if (host.fickle) |*random| if (random.random().uintLessThan(u32, 3) == 0) return abi.status.ready;
         if (ticket.ready & interest != 0) {
             ticket.ready &= ~interest;
             return abi.status.ready;
@@ -246,6 +255,7 @@ pub const TestHost = struct {
                 _ = host.jobs.fetchAdd(1, .monotonic);
                 const Thread = struct {
                     fn run(h: *TestHost, j: *const abi.JobFn, c: ?*anyopaque) void {
+                        while (h.gate.load(.acquire) == .closed) std.Thread.yield() catch {};
                         j(c);
                         _ = h.jobs.fetchSub(1, .release);
                     }

@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 
 use ziggurat_core::BufferPool;
 use ziggurat_zig_ffi::abi::{Exports, TypeDesc};
-use ziggurat_zig_ffi::{Args, Library, OpenError, Options, Outcome, Plain};
+use ziggurat_zig_ffi::{Args, Library, OpenError, Options, Outcome, PanicPolicy, Plain};
 
 use crate::byte_stream::DEFAULT_BYTE_BATCH;
 use crate::host::{self, HostRef};
@@ -187,6 +187,13 @@ macro_rules! builder {
             /// long or blocks without `std.Io`. The function is the same.
             pub fn on_thread(mut self) -> Self {
                 self.call.options.thread = true;
+                self
+            }
+
+            /// What a panic of the function does: it aborts the process, unless this is
+            /// [`PanicPolicy::Poison`], which says what becomes of the function then.
+            pub fn on_panic(mut self, policy: PanicPolicy) -> Self {
+                self.call.options.on_panic = policy;
                 self
             }
 

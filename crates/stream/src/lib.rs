@@ -48,5 +48,5 @@ pub use writer::ByteWriter;
 pub use ziggurat_core::{Buffer, BufferMut, BufferPool, Growth, PoolError};
 pub use ziggurat_zig_ffi as ffi;
 pub use ziggurat_zig_ffi::{
-    Argument, Failure, OpenError, Outcome, Panic, Plain, ProtocolError, ZigError,
+    Argument, Failure, OpenError, Outcome, Panic, PanicPolicy, Plain, ProtocolError, ZigError,
 };

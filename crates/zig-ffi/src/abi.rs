@@ -71,6 +71,11 @@ pub const DOMAIN_RUNTIME: u32 = 1;
 pub const OPTION_SPILL: u32 = 1;
 /// [`OpenOptions::flags`]: the function runs on a thread of its own although there is a host.
 pub const OPTION_THREAD: u32 = 2;
+/// [`OpenOptions::flags`]: a panic, or a stack overflow, of the function ends the stream or sink with
+/// [`PANICKED`], and the process lives. For coroutines only: where the function would run otherwise, as
+/// with [`OPTION_THREAD`], without a host or as a state machine, `open` fails with an error of the name
+/// `PoisonUnsupported`.
+pub const OPTION_POISON: u32 = 4;
 
 /// The head of every table.
 #[repr(C)]

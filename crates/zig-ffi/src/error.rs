@@ -241,6 +241,13 @@ pub enum OpenError {
         /// The batch size that was asked for.
         items: usize,
     },
+    /// A panic of the function was to be contained, and it would not run as a coroutine: it was to get a
+    /// thread, has no host, is a state machine, or the system has no coroutines.
+    #[error("`{name}` would not run as a coroutine, so that its panics cannot be contained")]
+    PoisonUnsupported {
+        /// The function.
+        name: Box<str>,
+    },
     /// No buffer pool could be made.
     #[error("no buffer pool could be made")]
     Pool(#[from] PoolError),
@@ -278,7 +285,7 @@ fn kind_of(name: &str) -> io::ErrorKind {
         "ConnectionRefused" => io::ErrorKind::ConnectionRefused,
         "ConnectionResetByPeer" => io::ErrorKind::ConnectionReset,
         "EndOfStream" => io::ErrorKind::UnexpectedEof,
-        "OutOfMemory" | "SystemResources" => io::ErrorKind::OutOfMemory,
+        "OutOfMemory" | "SystemResources" | "StackUnavailable" => io::ErrorKind::OutOfMemory,
         "Timeout" => io::ErrorKind::TimedOut,
         _ => io::ErrorKind::Other,
     }

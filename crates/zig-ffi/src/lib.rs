@@ -42,7 +42,7 @@ pub use argument::Argument;
 pub use bytemuck;
 pub use end::{EndError, RawEnd};
 pub use error::{Failure, OpenError, Panic, ProtocolError, ZigError};
-pub use library::{Args, Library, Options};
+pub use library::{Args, Library, Options, PanicPolicy};
 pub use outcome::Outcome;
 pub use plain::Plain;
 pub use pool::HostPool;

@@ -134,13 +134,39 @@ pub struct Options {
     pub host: Option<HostRef>,
     /// See [`abi::OPTION_THREAD`].
     pub thread: bool,
+    /// What a panic of the function does.
+    pub on_panic: PanicPolicy,
+}
+
+/// What a panic of a Zig function does: a failed safety check, `@panic`, `unreachable`, a stack overflow.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum PanicPolicy {
+    /// The process says which function and stream it was, and aborts.
+    #[default]
+    Abort,
+    /// The stream or sink ends with [`ZigError::Panicked`](crate::ZigError::Panicked), and the process
+    /// lives. For functions that run as coroutines; others are not opened
+    /// ([`OpenError::PoisonUnsupported`]).
+    ///
+    /// Zig does not unwind, so what the function had in hand is lost: its `defer`s do not run, its
+    /// stacks and whatever memory it had are leaked, descriptors that it opened stay open, and a lock
+    /// that it held is held for ever. Others that share such a lock, or a queue that lies on its stack,
+    /// wait in vain. What Ziggurat holds for it is given back: timers, waits, its arguments, ends of
+    /// channels and buffers. Calls that it had under way on other threads run to their end.
+    ///
+    /// A panic still aborts the process where containing it would be a guess: outside of the function's
+    /// own stack, in the middle of what tasks share, or by an overflow inside a C library's function.
+    /// Builds without safety checks (Zig's fast and small modes) have no failed checks to contain.
+    Poison,
 }
 
 impl Options {
     fn flags(&self) -> u32 {
         let spill = if self.spill { abi::OPTION_SPILL } else { 0 };
         let thread = if self.thread { abi::OPTION_THREAD } else { 0 };
-        spill | thread
+        let poison = if self.on_panic == PanicPolicy::Poison { abi::OPTION_POISON } else { 0 };
+        spill | thread | poison
     }
 }
 
@@ -289,6 +315,10 @@ fn open(
     if options.capacity == Some(0) {
         return Err(OpenError::Zero("capacity"));
     }
+    let poison = options.on_panic == PanicPolicy::Poison;
+    if poison && options.thread {
+        return Err(OpenError::PoisonUnsupported { name: name_of(export).into() });
+    }
     check_args(export, args)?;
     let pool = options.pool.clone().map(HostPool::new);
     let raw_options = OpenOptions {
@@ -315,7 +345,12 @@ fn open(
             Ok(handle)
         }
         // SAFETY: the record's texts live as long as the library.
-        abi::ERROR => Err(OpenError::Failed(unsafe { error.to_failure() })),
+        abi::ERROR => Err(match unsafe { error.to_failure() } {
+            failure if poison && failure.is_runtime() && failure.name() == "PoisonUnsupported" => {
+                OpenError::PoisonUnsupported { name: name_of(export).into() }
+            }
+            failure => OpenError::Failed(failure),
+        }),
         unknown => Err(ProtocolError::UnknownStatus(unknown).into()),
     }
 }

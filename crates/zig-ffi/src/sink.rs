@@ -161,6 +161,7 @@ impl fmt::Debug for RawSink {
         f.debug_struct("RawSink")
             .field("item", &self.item)
             .field("result", &self.result)
+            .field("state", &self.owned.state)
             .field("ended", &self.owned.ended)
             .finish_non_exhaustive()
     }

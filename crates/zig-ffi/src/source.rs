@@ -243,6 +243,7 @@ impl fmt::Debug for RawSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RawSource")
             .field("item", &self.item)
+            .field("state", &self.owned.state)
             .field("ended", &self.owned.ended)
             .finish_non_exhaustive()
     }

@@ -2,6 +2,7 @@
 
 pub mod channels;
 pub mod http;
+pub mod panics;
 pub mod sync;
 
 use bytemuck::AnyBitPattern;
@@ -62,6 +63,8 @@ ziggurat_stream::bind! {
     pub fn pairs(count: u64, step: f32) -> ZigStream<Pair>;
     /// One item, then it sleeps for an hour.
     pub fn sleeper(slot: u32) -> ZigStream<u64>;
+    /// `count` numbers from `first` on, each after a few milliseconds of sleep.
+    pub fn naps(first: u64, count: u64) -> ZigStream<u64>;
     /// One item, then it reads a byte from a descriptor.
     pub fn pipe_reader(fd: i32, slot: u32) -> ZigStream<u64>;
     /// Busy for ever.

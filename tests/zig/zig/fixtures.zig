@@ -12,6 +12,7 @@ pub const exports = zg.exports(.{
     .fails = zg.source(fails),
     .pairs = zg.source(pairs),
     .sleeper = zg.source(sleeper),
+    .naps = zg.source(naps),
     .pipe_reader = zg.source(pipeReader),
     .spinner = zg.source(spinner),
     .stubborn = zg.source(stubborn),
@@ -178,6 +179,14 @@ fn pairs(_: Io, out: *zg.Out(Pair), count: u64, step: f32) !void {
     while (i < count) : (i += 3) {
         for (&some, i..) |*pair, a| pair.* = .{ .a = a, .b = step * @as(f32, @floatFromInt(a)), .c = "pair".* };
         try out.sendMany(some[0..@min(3, count - i)]);
+    }
+}
+
+/// `count` numbers from `first` on, each after a sleep that depends on it.
+fn naps(io: Io, out: *zg.Out(u64), first: u64, count: u64) !void {
+    for (first..first + count) |number| {
+        try io.sleep(.fromMilliseconds(@intCast(1 + number % 7)), .awake);
+        try out.send(number);
     }
 }
 

@@ -87,15 +87,15 @@ fn close(io: Io, out: *Out, number: u32) !void {
 fn turns(io: Io, out: *Out, number: u32, me: u64, players: u64, end: u64) !void {
     const r = room(io, number);
     while (true) {
-        {
-            try r.mutex.lock(io);
-            defer r.mutex.unlock(io);
-            while (r.number < end and r.number % players != me) try r.condition.wait(io, &r.mutex);
-            if (r.number >= end) return;
-            // The lock is kept while this waits for its reader.
-            try out.send(r.number);
-            r.number += 1;
-        }
+        try r.mutex.lock(io);
+        defer r.mutex.unlock(io);
+        while (r.number < end and r.number % players != me) try r.condition.wait(io, &r.mutex);
+        if (r.number >= end) return;
+        // The lock is kept while this waits for its reader.
+        try out.send(r.number);
+        r.number += 1;
+        // Under the lock. Otherwise whoever begins to wait in the midst of std's `broadcast` takes the signal of
+        // one that waited before, which then waits for ever: with `std.Io.Threaded` as well.
         r.condition.broadcast(io);
     }
 }

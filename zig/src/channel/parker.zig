@@ -7,6 +7,7 @@
 const std = @import("std");
 const Io = std.Io;
 const abi = @import("../abi.zig");
+const gpa = @import("../heap.zig").gpa;
 
 pub const Parker = struct {
     handle: abi.WakerHandle = .{ .vtable = &vtable },
@@ -23,8 +24,6 @@ pub const Parker = struct {
         /// The task does not wait; a wake does nothing.
         gone,
     };
-
-    const gpa = std.heap.c_allocator;
 
     pub fn create(io: Io) error{OutOfMemory}!*Parker {
         const p = try gpa.create(Parker);

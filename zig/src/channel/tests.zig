@@ -4,6 +4,7 @@ const std = @import("std");
 const Io = std.Io;
 const layout = @import("layout.zig");
 const ends = @import("ends.zig");
+const heap = @import("../heap.zig");
 const Buffer = @import("../buffer.zig").Buffer;
 const Receiver = ends.Receiver;
 const Sender = ends.Sender;
@@ -363,6 +364,30 @@ test "a thread that nobody's Io has started may wait as well" {
         for (0..1000) |i| try expectEqual(i, try r.recv(io));
         thread.join();
         try expect(!failed);
+        s.deinit();
+        r.deinit();
+    }
+}
+
+test "without memory to wait with, a wait looks again, and can be canceled" {
+    heap.replacement = std.testing.failing_allocator;
+    defer heap.replacement = null;
+    for (kinds) |kind| {
+        const channel: *TestChannel = try .create(u32, kind, 1, 0);
+        defer channel.deinit();
+        var s: Sender(u32) = try .fromAbi(&channel.header);
+        var r: Receiver(u32) = try .fromAbi(&channel.header);
+        var receiving = try io.concurrent(recvOne, .{&r});
+        try s.send(io, 1);
+        try expectEqual(1, try receiving.await(io));
+        try s.send(io, 2);
+        // There is no room until the other one is received.
+        var sending = try io.concurrent(sendOne, .{ &s, 3 });
+        try expectEqual(2, try r.recv(io));
+        try sending.await(io);
+        try expectEqual(3, try r.recv(io));
+        receiving = try io.concurrent(recvOne, .{&r});
+        try expectError(error.Canceled, receiving.cancel(io));
         s.deinit();
         r.deinit();
     }

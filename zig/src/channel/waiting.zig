@@ -12,6 +12,8 @@ const Header = layout.Header;
 const Side = layout.Side;
 const Miss = @import("bounded.zig").Miss;
 const Parker = @import("parker.zig").Parker;
+const Hold = @import("../coroutine/poison.zig").Hold;
+const coroutines = @import("../coroutine/switch.zig").supported;
 
 pub const Error = error{Closed} || Io.Cancelable;
 
@@ -71,6 +73,9 @@ pub fn until(
     const parker = Parker.create(io) catch return poll(T, io, context, attempt);
     defer parker.destroy();
     var ticket: u64 = 0;
+    var registration: Registration = .{ .header = header, .side = side, .ticket = &ticket, .parker = parker };
+    if (coroutines) registration.hold.remember();
+    defer if (coroutines) registration.hold.forget();
     while (true) {
         // Registered before the last look, so that whatever comes after that look wakes the task.
         parker.arm();
@@ -89,6 +94,22 @@ pub fn until(
         };
     }
 }
+
+/// What a coroutine that ends here by a panic would leave in the channel.
+const Registration = struct {
+    hold: Hold = .{ .giveBack = &giveBack },
+    header: *Header,
+    side: Side,
+    ticket: *u64,
+    parker: *Parker,
+
+    fn giveBack(hold: *Hold) void {
+        const r: *Registration = @alignCast(@fieldParentPtr("hold", hold));
+        // A wake that it has got is for the next waiter.
+        r.header.call("unpark", .{ r.side, r.ticket, 0 });
+        r.parker.destroy();
+    }
+};
 
 /// One task at a time: waits as a whole for its turn. `null`: it is time to park.
 fn lookOn(

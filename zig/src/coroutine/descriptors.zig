@@ -7,6 +7,7 @@
 const std = @import("std");
 const gpa = @import("../heap.zig").gpa;
 const abi = @import("../abi.zig");
+const poison = @import("poison.zig");
 const Fiber = @import("fiber.zig").Fiber;
 
 /// One direction of one descriptor that a fiber waits for. Lies on the fiber's stack.
@@ -58,6 +59,8 @@ pub const Descriptors = struct {
 
     /// `fiber` is about to park for any of `waits`. Nothing is waited for on an error.
     pub fn add(d: *Descriptors, fiber: *Fiber, waits: []Wait) error{OutOfMemory}!void {
+        const section: poison.Section = .begin(fiber.task);
+        defer section.end();
         for (waits, 0..) |*wait, i| {
             errdefer d.forget(waits[0..i]);
             const entry = try d.entryOf(wait.fd);

@@ -31,6 +31,8 @@ pub const Fiber = struct {
     all: std.DoublyLinkedList.Node = .{},
     timer: timers.Timer = .{},
     waiting: Waiting = .nothing,
+    /// From before it waits for a word until it goes on.
+    futex_waiter: ?*futex.Waiter = null,
     woken: Woken = .event,
     cancel: Cancel = .none,
     protection: Io.CancelProtection = .unblocked,
@@ -145,13 +147,18 @@ pub const Fiber = struct {
             .member => fiber.start.member(fiber.argument),
         }
         fiber.done = true;
-        fiber.suspendSelf();
-        unreachable;
+        fiber.suspendForGood();
     }
 
     /// To the task's poll, and back when that resumes this fiber, perhaps on another thread.
     fn suspendSelf(fiber: *Fiber) void {
         switching.switchTo(&fiber.context, fiber.task.poll_context);
+    }
+
+    /// As `suspendSelf`, when it is not going to be resumed.
+    pub fn suspendForGood(fiber: *Fiber) noreturn {
+        fiber.suspendSelf();
+        unreachable;
     }
 
     /// Makes a call on the polling thread's own stack.

@@ -10,6 +10,7 @@
 const std = @import("std");
 const base = @import("base.zig");
 const current = @import("current.zig");
+const poison = @import("poison.zig");
 const Fiber = @import("fiber.zig").Fiber;
 
 /// One wait of one fiber, or of a thread.
@@ -29,20 +30,31 @@ pub const Waiter = struct {
         return waiter.woken.load(.acquire) != 0;
     }
 
-    /// Queues it, unless the word has changed already.
+    /// A coroutine that panics in here would leave the bucket locked.
+    fn guard(waiter: *const Waiter) ?poison.Section {
+        const fiber = waiter.fiber orelse return null;
+        return .begin(fiber.task);
+    }
+
+    /// Queues it, unless the word has changed already. Then the fiber parks, and `leave`s or is woken.
     pub fn enter(waiter: *Waiter, expected: u32) bool {
+        const section = waiter.guard();
+        defer if (section) |s| s.end();
         const bucket = bucketOf(waiter.word);
         bucket.lock.lock();
         defer bucket.lock.unlock();
         // Under the lock, and so before or after any wake that follows a change of the word.
         if (@atomicLoad(u32, waiter.word, .seq_cst) != expected) return false;
         waiter.queued = true;
+        if (waiter.fiber) |fiber| fiber.futex_waiter = waiter;
         bucket.waiters.append(&waiter.node);
         return true;
     }
 
     /// Takes it out. False: somebody who wakes it has.
     pub fn leave(waiter: *Waiter) bool {
+        const section = waiter.guard();
+        defer if (section) |s| s.end();
         const bucket = bucketOf(waiter.word);
         bucket.lock.lock();
         defer bucket.lock.unlock();
@@ -57,12 +69,15 @@ pub const Waiter = struct {
 pub fn wake(word: *const u32, max: u32) void {
     const bucket = bucketOf(word);
     if (!bucket.mayHaveWaiters()) return;
+    const here = current.get();
+    // Others' fibers are under way in here.
+    const section: ?poison.Section = if (here) |task| .begin(task) else null;
+    defer if (section) |s| s.end();
     const taken = bucket.take(word, max);
     wakeThreads(taken.threads);
     var fibers = taken.fibers;
     if (fibers == null) return;
     // Those of the task that runs here are ready at once. The others' executors have to hear of it.
-    const here = current.get();
     var elsewhere: ?*Fiber = null;
     while (fibers) |fiber| {
         fibers = fiber.next;

@@ -6,6 +6,7 @@ const Io = std.Io;
 const File = Io.File;
 const linux = std.os.linux;
 const posix = std.posix;
+const system = if (@import("builtin").is_test) @import("tests/faults.zig") else linux;
 const abi = @import("../abi.zig");
 const base = @import("base.zig");
 const current = @import("current.zig");
@@ -38,7 +39,7 @@ pub fn write(o: Io.Operation.FileWriteStreaming) Attempt {
     const n = gatherConst(&iovecs, o.header, o.data, o.splat);
     if (n == 0) return .{ .done = .{ .file_write_streaming = 0 } };
     while (true) {
-        const rc = linux.pwritev2(o.file.handle, &iovecs, n, -1, linux.RWF.NOWAIT);
+        const rc = system.pwritev2(o.file.handle, &iovecs, n, -1, linux.RWF.NOWAIT);
         switch (linux.errno(rc)) {
             .SUCCESS => return .{ .done = .{ .file_write_streaming = rc } },
             .INTR => {},
@@ -90,7 +91,7 @@ const Read = union(enum) {
 
 fn nowait(fd: i32, iovecs: []const posix.iovec, offset: i64) Read {
     while (true) {
-        const rc = linux.preadv2(fd, iovecs.ptr, iovecs.len, offset, linux.RWF.NOWAIT);
+        const rc = system.preadv2(fd, iovecs.ptr, iovecs.len, offset, linux.RWF.NOWAIT);
         return switch (linux.errno(rc)) {
             .SUCCESS => .{ .moved = rc },
             .INTR => continue,

@@ -180,14 +180,17 @@ pub fn futexWait(userdata: ?*anyopaque, word: *const u32, expected: u32, timeout
     var waiter: futex.Waiter = .{ .word = word, .fiber = me, .cancelable = true };
     if (!waiter.enter(expected)) return t.spend();
     if (deadline) |at| t.arm(at);
+    defer me.futex_waiter = null;
     _ = try me.parkCancelable(.{ .futex = &waiter });
 }
 
 pub fn futexWaitUncancelable(userdata: ?*anyopaque, word: *const u32, expected: u32) void {
     const t = taskOf(userdata);
-    var waiter: futex.Waiter = .{ .word = word, .fiber = t.self(), .cancelable = false };
+    const me = t.self();
+    var waiter: futex.Waiter = .{ .word = word, .fiber = me, .cancelable = false };
     if (!waiter.enter(expected)) return t.spend();
-    _ = t.self().park(.{ .futex = &waiter });
+    defer me.futex_waiter = null;
+    _ = me.park(.{ .futex = &waiter });
 }
 
 /// From any thread.

@@ -4,6 +4,7 @@
 const std = @import("std");
 const gpa = @import("../heap.zig").gpa;
 const abi = @import("../abi.zig");
+const panic = @import("../panic.zig");
 const Task = @import("task.zig").Task;
 
 /// Coroutines that were dropped and have not come to their end.
@@ -41,6 +42,7 @@ fn poll(state: ?*anyopaque, cx: *const abi.PollContext) callconv(.c) i32 {
     t.begin(cx);
     t.run();
     if (!t.finished()) return abi.status.pending;
+    if (t.panics.words) |words| panic.report(t, words);
     _ = ending.fetchSub(1, .monotonic);
     t.callbacks.release(t);
     return abi.status.done;

@@ -33,6 +33,7 @@ pub const Stack = struct {
     /// A stack of at least `size` bytes, from the pool if there is one; 0 is the default.
     pub fn acquire(size: u64) Error!Stack {
         const wanted = try roundSize(size);
+        if (builtin.is_test) try test_supply.take();
         if (classOf(wanted)) |class| {
             if (class.take()) |stack| return stack;
         }
@@ -41,6 +42,7 @@ pub const Stack = struct {
 
     /// Nothing runs on it any more.
     pub fn release(stack: Stack) void {
+        if (builtin.is_test) test_supply.putBack();
         if (classOf(stack.usable().len)) |class| {
             if (class.put(stack)) return;
         }
@@ -50,6 +52,11 @@ pub const Stack = struct {
     /// The part above the guard.
     pub fn usable(stack: Stack) []align(page_size) u8 {
         return @alignCast(stack.memory[guard_size..]);
+    }
+
+    pub fn contains(stack: Stack, address: usize) bool {
+        const start = @intFromPtr(stack.memory.ptr);
+        return address >= start + guard_size and address < start + stack.memory.len;
     }
 
     /// Whether a fault at `address` is this stack's overflow.
@@ -82,6 +89,23 @@ pub const Stack = struct {
         _ = linux.munmap(stack.memory.ptr, stack.memory.len);
     }
 };
+
+/// For tests: how many stacks there are, so that they can run out, or be missing afterwards.
+pub var test_supply: if (builtin.is_test) struct {
+    left: std.atomic.Value(usize) = .init(plenty),
+
+    pub const plenty = 1 << 40;
+
+    fn take(supply: *@This()) Stack.Error!void {
+        if (supply.left.fetchSub(1, .monotonic) > 0) return;
+        supply.putBack();
+        return error.StackUnavailable;
+    }
+
+    fn putBack(supply: *@This()) void {
+        _ = supply.left.fetchAdd(1, .monotonic);
+    }
+} else void = if (builtin.is_test) .{} else {};
 
 const map_flags: linux.MAP = flags: {
     var flags: linux.MAP = .{ .TYPE = .PRIVATE, .ANONYMOUS = true };

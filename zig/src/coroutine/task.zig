@@ -14,6 +14,7 @@ const current = @import("current.zig");
 const groups = @import("groups.zig");
 const io_table = @import("io.zig");
 const overflow = @import("overflow.zig");
+const poison = @import("poison.zig");
 const switching = @import("switch.zig");
 const Descriptors = @import("descriptors.zig").Descriptors;
 const Fiber = @import("fiber.zig").Fiber;
@@ -60,16 +61,23 @@ pub const Task = struct {
     /// Fibers that other threads bring, the last one first, linked by `next`.
     woken_afar: std.atomic.Value(?*Fiber) = .init(null),
     wakeup: Wakeup = .{},
+    panics: poison.Panics = .{},
 
     pub const Callbacks = struct {
         /// The exported name.
         name: []const u8,
+        /// "stream", "sink".
+        kind: []const u8,
+        /// What the host's handle points to.
+        owner: *const fn (*Task) *anyopaque,
         /// The function's body. Runs once, on a fiber.
         run: *const fn (*Task, Io) void,
         /// Adds a reference to the owner.
         retain: *const fn (*Task) void,
         /// Drops a reference to the owner; the last one frees it, this task included.
         release: *const fn (*Task) void,
+        /// A panic has ended the task, as `panics.words` says. On the polling thread's stack.
+        poisoned: *const fn (*Task) void,
     };
 
     const Root = enum {
@@ -145,11 +153,15 @@ pub const Task = struct {
     }
 
     pub fn adopt(t: *Task, fiber: *Fiber) void {
+        const section: poison.Section = .begin(t);
+        defer section.end();
         t.fibers.append(&fiber.all);
         t.live += 1;
     }
 
     pub fn disown(t: *Task, fiber: *Fiber) void {
+        const section: poison.Section = .begin(t);
+        defer section.end();
         t.fibers.remove(&fiber.all);
     }
 
@@ -256,8 +268,9 @@ pub const Task = struct {
         t.pollers.push(fiber);
     }
 
-    /// `fiber` has returned.
+    /// `fiber` has returned, or has ended the task by a panic.
     fn reap(t: *Task, fiber: *Fiber) void {
+        if (t.panics.words != null) return poison.bury(t);
         t.live -= 1;
         switch (fiber.kind) {
             .root => {

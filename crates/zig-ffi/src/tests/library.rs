@@ -4,13 +4,13 @@ use std::ptr;
 
 use super::UNKNOWN;
 use crate::abi::{
-    self, ABI_MAJOR, ErrorRecord, Export, Exports, KIND_UINT, LAYOUT, OPTION_SPILL, OPTION_THREAD,
-    RawHandle, TypeDesc,
+    self, ABI_MAJOR, ErrorRecord, Export, Exports, KIND_UINT, LAYOUT, OPTION_POISON, OPTION_SPILL,
+    OPTION_THREAD, RawHandle, TypeDesc,
 };
 use crate::testing::{
     FakeSink, FakeSource, Opened, export, exports, sink_export, text, when_opened,
 };
-use crate::{Args, Library, OpenError, Options, ProtocolError};
+use crate::{Args, Library, OpenError, Options, PanicPolicy, ProtocolError};
 use ziggurat_core::BufferPool;
 
 const U64: TypeDesc = TypeDesc { kind: KIND_UINT, align: 8, size: 8 };
@@ -259,4 +259,34 @@ fn options_and_arguments_arrive_as_they_were_given() {
     let options = Options { thread: true, ..Options::default() };
     assert!(library.source("numbers", &mut args, &options, U64).is_err());
     assert_eq!(Opened::take().flags, OPTION_THREAD);
+
+    let options = Options { on_panic: PanicPolicy::Poison, ..Options::default() };
+    assert!(library.source("numbers", &mut args, &options, U64).is_err());
+    assert_eq!(Opened::take().flags, OPTION_POISON);
+}
+
+#[test]
+fn a_policy_that_cannot_be_kept_is_refused_by_either_side() {
+    let library = library(vec![export("numbers", U64, &[])]);
+    let open = |options: Options| library.source("numbers", &mut Args::new(), &options, U64);
+    let poison = || Options { on_panic: PanicPolicy::Poison, ..Options::default() };
+    let refusal = |domain, name| {
+        let name = text(name);
+        when_opened(abi::ERROR, NO_HANDLE, ErrorRecord { domain, name, ..ErrorRecord::EMPTY });
+    };
+    let unsupported = OpenError::PoisonUnsupported { name: "numbers".into() };
+
+    Opened::take();
+    assert_eq!(open(Options { thread: true, ..poison() }).unwrap_err(), unsupported);
+    assert_eq!(Opened::take().count, 0, "nobody was asked");
+
+    refusal(abi::DOMAIN_RUNTIME, b"PoisonUnsupported");
+    assert_eq!(open(poison()).unwrap_err(), unsupported);
+    // Anything else is what it is.
+    refusal(abi::DOMAIN_RUNTIME, b"OutOfMemory");
+    assert!(matches!(open(poison()), Err(OpenError::Failed(_))));
+    refusal(abi::DOMAIN_FUNCTION, b"PoisonUnsupported");
+    assert!(matches!(open(poison()), Err(OpenError::Failed(_))));
+    refusal(abi::DOMAIN_RUNTIME, b"PoisonUnsupported");
+    assert!(matches!(open(Options::default()), Err(OpenError::Failed(_))));
 }

@@ -62,6 +62,47 @@ test "a megabyte goes around through sockets, by readiness or without it" {
     }
 }
 
+/// Nobody reads before everything that the system has room for is full.
+const late = struct {
+    const total = 16 * 1024 * 1024;
+
+    fn read(io: Io, server: *net.Server, sum: *u64) Io.Cancelable!void {
+        const stream = server.accept(io) catch return error.Canceled;
+        defer stream.close(io);
+        // Time passes only when the writer waits as well.
+        try pause(io, 1);
+        var buffer: [64 * 1024]u8 = undefined;
+        var reader = stream.reader(io, &buffer);
+        sum.* = reader.interface.discardRemaining() catch return error.Canceled;
+    }
+
+    fn run(io: Io) !u64 {
+        const address: net.IpAddress = .{ .ip4 = .loopback(0) };
+        var server = try address.listen(io, .{});
+        defer server.deinit(io);
+        var sum: u64 = 0;
+        var group: Io.Group = .init;
+        defer group.cancel(io);
+        try group.concurrent(io, read, .{ io, &server, &sum });
+        const stream = try server.socket.address.connect(io, .{ .mode = .stream });
+        defer stream.close(io);
+        var writer = stream.writer(io, &.{});
+        const piece: [64 * 1024]u8 = @splat(5);
+        for (0..total / piece.len) |_| try writer.interface.writeAll(&piece);
+        try stream.shutdown(io, .send);
+        try group.await(io);
+        return sum;
+    }
+};
+
+test "a socket that is full is waited for" {
+    for ([_]bool{ false, true }) |refuse| {
+        var host: TestHost = .{ .refuse_descriptors = refuse };
+        defer host.deinit();
+        try expectEqual(late.total, try script.resultOn(&host, late.run));
+    }
+}
+
 test "a connection that nobody accepts, and one that times out" {
     try expectEqual(2, try script.result(struct {
         fn run(io: Io) !u64 {

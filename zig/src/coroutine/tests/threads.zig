@@ -4,6 +4,7 @@ const std = @import("std");
 const Io = std.Io;
 const abi = @import("../../abi.zig");
 const current = @import("../current.zig");
+const heap = @import("../../heap.zig");
 const script = @import("script.zig");
 const testing = @import("../../testing.zig");
 const Running = @import("../../testing_host.zig").Running;
@@ -95,6 +96,104 @@ test "a wake of a task that ends, and is freed, meanwhile" {
         for (threads) |thread| thread.join();
     }
     try expectEqual(2 * turns, sum.raw);
+}
+
+/// Is in the middle of a wake until it is told to go on.
+const SlowWaker = struct {
+    handle: abi.WakerHandle = .{ .vtable = &vtable },
+    stage: std.atomic.Value(enum(u32) { idle, armed, inside, leave }) = .init(.idle),
+
+    const vtable: abi.WakerVTable = .{
+        .header = .of(abi.WakerVTable),
+        .retain = &nothing,
+        .release = &nothing,
+        .wake = &wake,
+    };
+
+    fn nothing(_: *const abi.WakerHandle) callconv(.c) void {}
+
+    fn wake(handle: *const abi.WakerHandle) callconv(.c) void {
+        const w: *SlowWaker = @alignCast(@constCast(@fieldParentPtr("handle", handle)));
+        if (w.stage.cmpxchgStrong(.armed, .inside, .seq_cst, .seq_cst) != null) return;
+        while (w.stage.load(.seq_cst) != .leave) std.Thread.yield() catch {};
+    }
+};
+
+test "whoever wakes a task keeps it until it is done with it" {
+    const waits = struct {
+        var word: u32 = 0;
+        fn run(io: Io) !u64 {
+            try io.futexWait(u32, &word, 0);
+            return 1;
+        }
+        fn wake() void {
+            @import("../futex.zig").wake(&word, 1);
+        }
+    };
+    const Made = script.Script(waits.run);
+    var memory: std.testing.FailingAllocator = .init(std.testing.allocator, .{});
+    heap.replacement = memory.allocator();
+    defer heap.replacement = null;
+    var host: TestHost = .{};
+    defer host.deinit();
+    var waker: SlowWaker = .{};
+    const cx: abi.PollContext = .{ .struct_size = @sizeOf(abi.PollContext), .reserved = 0, .waker = &waker.handle };
+    const handle = try testing.open(Made, host.options(null), &.{});
+    var out: [1]u64 = undefined;
+    var n: usize = 0;
+    try expectEqual(abi.status.pending, Made.vtable.poll_batch(handle.state.?, &cx, &out, 1, &n));
+    waker.stage.store(.armed, .seq_cst);
+    const thread: std.Thread = try .spawn(.{}, waits.wake, .{});
+    while (waker.stage.load(.seq_cst) != .inside) std.Thread.yield() catch {};
+    // The task runs to its end, and everybody else lets go of it, while the other thread is in the wake.
+    while (Made.vtable.poll_batch(handle.state.?, &cx, &out, 1, &n) != abi.status.done) {}
+    Made.vtable.release(handle.state.?);
+    try expectEqual(memory.allocations, memory.deallocations + 1);
+    waker.stage.store(.leave, .seq_cst);
+    thread.join();
+    try expectEqual(memory.allocations, memory.deallocations);
+}
+
+test "a storm of wakes from several threads loses none" {
+    const storm = struct {
+        const tasks = 6;
+        const wakers = 3;
+        const each = 3000;
+        var permits: [tasks]u32 = @splat(0);
+        var next: std.atomic.Value(u32) = .init(0);
+
+        /// Takes what there is, and waits for more.
+        fn run(io: Io) !u64 {
+            const word = &permits[next.fetchAdd(1, .monotonic)];
+            var got: u64 = 0;
+            while (got < wakers * each) {
+                const now = @atomicRmw(u32, word, .Xchg, 0, .seq_cst);
+                if (now == 0) try io.futexWait(u32, word, 0);
+                got += now;
+            }
+            return got;
+        }
+
+        /// Wakes everybody over and over, and also those who have gone.
+        fn wake() void {
+            for (0..each) |i| for (&permits) |*word| {
+                _ = @atomicRmw(u32, word, .Add, 1, .seq_cst);
+                @import("../futex.zig").wake(word, if (i % 2 == 0) 1 else std.math.maxInt(u32));
+            };
+        }
+    };
+    storm.permits = @splat(0);
+    storm.next.store(0, .monotonic);
+    var host: TestHost = .{};
+    defer host.deinit();
+    var sum: std.atomic.Value(u64) = .init(0);
+    var pollers: [storm.tasks]std.Thread = undefined;
+    for (&pollers) |*thread| thread.* = try .spawn(.{}, drive, .{ storm.run, &host, &sum });
+    var wakers: [storm.wakers]std.Thread = undefined;
+    for (&wakers) |*thread| thread.* = try .spawn(.{}, storm.wake, .{});
+    for (wakers) |thread| thread.join();
+    for (pollers) |thread| thread.join();
+    try expectEqual(storm.tasks * storm.wakers * storm.each, sum.raw);
 }
 
 test "a task goes on on whatever thread polls it" {
