@@ -9,16 +9,16 @@ use std::task::{RawWaker, RawWakerVTable, Waker};
 
 /// What is woken by number.
 pub trait WakeByNumber: Send + Sync + 'static {
-    /// A waker with this number, which is less than [`WakerBlock::WAKERS`], was woken. Any thread may call
-    /// this, and it must not panic.
+    /// A waker with this number, which is less than [`WakerBlock::WAKERS`], was woken. Any thread may
+    /// call this, and it must not panic.
     fn wake(&self, number: usize);
 }
 
 /// 64 wakers of one target, which differ by their numbers.
 ///
 /// As [`Wake`](std::task::Wake), for who has many children and tells them apart. A waker of each child's own
-/// is an allocation of its own, and a cache line that every wake has to fetch. Here 64 children share both:
-/// a waker is the address of the block plus its number.
+/// is an allocation of its own, and a cache line that every wake has to fetch. Here 64 children share
+/// both: a waker is the address of the block plus its number.
 ///
 /// ```
 /// use std::sync::atomic::{AtomicU64, Ordering};
@@ -65,8 +65,8 @@ impl<T: WakeByNumber> WakerBlock<T> {
         WakerBlock { block: Arc::new(Block { target, room: 0 }) }
     }
 
-    /// The waker with this number. Nothing is counted or allocated before it is cloned, and what is made of
-    /// the same number is the same waker ([`Waker::will_wake`]).
+    /// The waker with this number. Nothing is counted or allocated before it is cloned, and what is
+    /// made of the same number is the same waker ([`Waker::will_wake`]).
     ///
     /// # Panics
     ///
@@ -76,9 +76,9 @@ impl<T: WakeByNumber> WakerBlock<T> {
         assert!(number < Self::WAKERS, "a block has no waker with the number {number}");
         let data = Arc::as_ptr(&self.block).cast::<()>().wrapping_byte_add(number);
         // SAFETY: the table's functions are called with `data`: an address among the first 64 bytes of a
-        // `Block<T>` in an `Arc`, as they demand. They work from any thread, because `T` is `Send + Sync`.
-        // The count that this waker would own is the one of `self`, which outlives it; it is never
-        // dropped, and its clones have counts of their own.
+        // `Block<T>` in an `Arc`, as they demand. They work from any thread, because `T` is `Send +
+        // Sync`. The count that this waker would own is the one of `self`, which outlives it; it is
+        // never dropped, and its clones have counts of their own.
         let waker = unsafe { Waker::from_raw(RawWaker::new(data, &Self::VTABLE)) };
         WakerRef { waker: ManuallyDrop::new(waker), block: PhantomData }
     }
@@ -119,8 +119,8 @@ impl Deref for WakerRef<'_> {
 }
 
 /// The functions of the table. `data` is the address of one of the first 64 bytes of a `Block<T>`, with
-/// the provenance of `Arc::as_ptr`, which is also what `Arc::into_raw` returns. Those that take a waker over
-/// take a count of the `Arc` over with it.
+/// the provenance of `Arc::as_ptr`, which is also what `Arc::into_raw` returns. Those that take a waker
+/// over take a count of the `Arc` over with it.
 mod raw {
     use super::{Arc, Block, RawWaker, WakeByNumber, WakerBlock};
 
@@ -133,7 +133,8 @@ mod raw {
     }
 
     pub(super) unsafe fn clone<T: WakeByNumber>(data: *const ()) -> RawWaker {
-        // SAFETY: the waker that is cloned stands for a count, so there is one; the new one is the clone's.
+        // SAFETY: the waker that is cloned stands for a count, so there is one; the new one is the
+        // clone's.
         unsafe { Arc::increment_strong_count(start::<T>(data)) };
         RawWaker::new(data, &WakerBlock::<T>::VTABLE)
     }
@@ -190,7 +191,8 @@ mod tests {
         let block = WakerBlock::new(Target(Arc::clone(&log), pad));
         for number in 0..64 {
             block.waker(number).wake_by_ref();
-            block.waker(number).clone().wake();
+            let owned = block.waker(number).clone();
+            owned.wake();
             assert!(block.waker(number).will_wake(&block.waker(number).clone()));
             assert!(!block.waker(number).will_wake(&block.waker((number + 1) % 64)));
         }
@@ -238,7 +240,8 @@ mod tests {
                     (0..16).map(|n| block.waker(16 * thread + n).clone()).collect();
                 thread::spawn(move || {
                     for waker in wakers {
-                        waker.clone().wake();
+                        let clone = waker.clone();
+                        clone.wake();
                         waker.wake_by_ref();
                         drop(waker.clone());
                         waker.wake();

@@ -152,9 +152,9 @@ impl<N, S: Stream + Unpin, P: Policy> Children<N, S, P> {
         self.poll_some(cx, &mut 1, ended, each)
     }
 
-    /// As `poll_next`, after so many polls that found nothing, in this poll of the whole. Who was woken has
-    /// been collected, once: who is woken from then on is polled after those who are ready now, even if it
-    /// woke itself.
+    /// As `poll_next`, after so many polls that found nothing, in this poll of the whole. Who was woken
+    /// has been collected, once: who is woken from then on is polled after those who are ready now,
+    /// even if it woke itself.
     #[inline(never)]
     fn poll_some<T>(
         &mut self,

@@ -33,8 +33,8 @@ pub fn race<I: IntoIterator<Item: Stream>>(streams: I) -> Race<I::Item> {
 
 /// The stream that is first with an item. Made by [`race`].
 ///
-/// The streams have to be `Unpin`, as for [`Merge`]. No item is held here, but the first one when a loser's
-/// drop has panicked: it comes with the next poll.
+/// The streams have to be `Unpin`, as for [`Merge`]. No item is held here, but the first one when a
+/// loser's drop has panicked: it comes with the next poll.
 #[must_use = "streams do nothing unless polled"]
 pub struct Race<S: Stream> {
     winner: Option<S>,

@@ -123,8 +123,8 @@ impl Bits {
         self.at_or_after(number).or_else(|| self.first())
     }
 
-    /// As `next_around`, if that is in the word of `number`, which is given, or there is only one word. Of 64
-    /// that are all in the set, this finds all but one.
+    /// As `next_around`, if that is in the word of `number`, which is given, or there is only one word.
+    /// Of 64 that are all in the set, this finds all but one.
     #[inline]
     pub fn next_near(&self, word: usize, number: usize) -> Option<usize> {
         debug_assert_eq!(word, number / 64);

@@ -39,8 +39,8 @@ impl WakeSet {
         self.capacity
     }
 
-    /// Makes room for more children. Those that there are get other wakers. All of them become ready, to be
-    /// polled again, and to leave the new ones.
+    /// Makes room for more children. Those that there are get other wakers. All of them become ready,
+    /// to be polled again, and to leave the new ones.
     pub(crate) fn grow(&mut self, children: usize) {
         debug_assert!(children >= self.capacity());
         let old = self.capacity();
@@ -75,7 +75,8 @@ impl WakeSet {
     }
 }
 
-/// What wakers on other threads touch: a bit per child in words, and a bit per group of words in the root.
+/// What wakers on other threads touch: a bit per child in words, and a bit per group of words in the
+/// root.
 ///
 /// A group is one word as long as that is enough: up to 4,096 children. Beyond that it is two words,
 /// four, eight, so that there is never more than one word to look at when nobody was woken.

@@ -27,8 +27,8 @@ impl TuplePolicy for RoundRobin {
 #[derive(Debug)]
 pub struct Rotation {
     next: usize,
-    /// That of `next`, which is written only when it changes: so that the next pick need not wait for what
-    /// the last one has written to know where to look.
+    /// That of `next`, which is written only when it changes: so that the next pick need not wait for
+    /// what the last one has written to know where to look.
     word: usize,
 }
 
