@@ -7,6 +7,7 @@
 //! * [`BufferPool`]: fixed-size, aligned blocks that return to the pool when the last owner drops
 //!   them. A steady-state byte stream over a pool allocates no payload.
 //! * [`Item`]: what may be an item of a channel that two languages hold ends of.
+//! * [`wake`]: wakers by number, 64 of them in one allocation.
 //! * `time` (feature `time`): timers and sleeps that are given to whatever needs them.
 //!
 //! Nothing here knows Zig or needs an executor. The one thread that may be started is that of the default
@@ -23,6 +24,7 @@ mod sync;
 #[cfg_attr(docsrs, doc(cfg(feature = "time")))]
 pub mod time;
 mod waiters;
+pub mod wake;
 
 pub use buffer::{Buffer, BufferError, BufferMut, RawBuffer, ReleaseFn};
 pub use item::Item;

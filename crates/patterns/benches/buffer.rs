@@ -1,8 +1,10 @@
 //! Batches, buffers, throttles and windows beside their peers: futures, tokio-stream, tower, and
 //! hand-made ones.
 
+mod echo;
 #[path = "../../../benches/support/mod.rs"]
 mod support;
+use echo::Echo;
 
 use std::collections::VecDeque;
 use std::future::Future;
@@ -12,7 +14,7 @@ use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use futures::future::{Ready, join, ready};
+use futures::future::{join, ready};
 use futures::{SinkExt, Stream, StreamExt, stream};
 use support::{Unit, case, compare};
 use tower::{Service, ServiceExt};
@@ -192,23 +194,6 @@ fn windows() {
         case("futures chunks(16)", || drain(source().chunks(16))),
     ];
     compare("tumbling windows, per item", Unit::Nanoseconds, ROUNDS, cases);
-}
-
-#[derive(Clone)]
-struct Echo;
-
-impl Service<u64> for Echo {
-    type Response = u64;
-    type Error = std::io::Error;
-    type Future = Ready<Result<u64, std::io::Error>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, request: u64) -> Self::Future {
-        ready(Ok(request))
-    }
 }
 
 async fn round_trips<S: Service<u64>>(mut service: S) -> u64 {

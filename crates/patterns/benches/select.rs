@@ -1,11 +1,10 @@
 //! What an item costs that comes through a selection, beside other crates' selections.
 
 use std::cell::RefCell;
-use std::convert::Infallible;
-use std::future::{Ready, ready};
 use std::hint::black_box;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, Waker};
 
 use futures::Stream;
@@ -13,11 +12,14 @@ use futures::stream::select_all;
 use futures_concurrency::stream::Merge as ConcurrencyMerge;
 use tokio_stream::StreamMap;
 use tower::Service;
+use ziggurat_core::wake::{WakeByNumber, WakerBlock};
 use ziggurat_patterns::service::Steer;
 use ziggurat_patterns::stream::{MergeMap, MergeTuple, merge, zip};
 
+mod echo;
 #[path = "../../../benches/support/mod.rs"]
 mod support;
+use echo::Echo;
 use support::{Case, Unit, case, compare};
 
 const ITEMS: u64 = 20_000;
@@ -97,6 +99,12 @@ impl Stream for Fed {
     type Item = u64;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<u64>> {
+        self.poll_item(cx)
+    }
+}
+
+impl Fed {
+    fn poll_item(&self, cx: &mut Context<'_>) -> Poll<Option<u64>> {
         let mut state = self.0.borrow_mut();
         let item = state.0.take();
         if item.is_none() {
@@ -123,31 +131,51 @@ struct Load {
 const MANY: Load = Load { streams: 10_000, fed: 100, rounds: 100, anew: true };
 const FEW: Load = Load { streams: 256, ..MANY };
 
+/// Who gets an item in each round.
+struct Order {
+    load: Load,
+    rng: fastrand::Rng,
+    order: Vec<usize>,
+}
+
+impl Order {
+    fn new(load: Load) -> Self {
+        let mut rng = fastrand::Rng::with_seed(7);
+        let mut order: Vec<_> = (0..load.streams).collect();
+        rng.shuffle(&mut order);
+        Order { load, rng, order }
+    }
+
+    fn next(&mut self, mut feed: impl FnMut(usize)) {
+        for n in 0..self.load.fed {
+            if self.load.anew {
+                let other = self.rng.usize(n..self.load.streams);
+                self.order.swap(n, other);
+            }
+            feed(self.order[n]);
+        }
+    }
+
+    fn fed(&self) -> &[usize] {
+        &self.order[..self.load.fed]
+    }
+}
+
 /// Feeds some of the streams, and takes all there is.
 fn feeding<'a, S: Stream + 'a>(
     name: &'a str,
-    Load { streams, fed, rounds, anew }: Load,
+    load: Load,
     make: impl FnOnce(Vec<Fed>) -> S,
 ) -> Case<'a> {
-    let feeds: Vec<_> = (0..streams).map(|_| Fed::default()).collect();
+    let feeds: Vec<_> = (0..load.streams).map(|_| Fed::default()).collect();
     let mut stream = Box::pin(make(feeds.clone()));
-    let mut rng = fastrand::Rng::with_seed(7);
-    let mut order: Vec<_> = (0..streams).collect();
-    if !anew {
-        rng.shuffle(&mut order);
-    }
+    let mut order = Order::new(load);
     case(name, move || {
         let mut cx = Context::from_waker(Waker::noop());
         let mut items = 0;
-        for _ in 0..rounds {
-            for n in 0..fed {
-                if anew {
-                    let other = rng.usize(n..streams);
-                    order.swap(n, other);
-                }
-                feeds[order[n]].feed(1);
-            }
-            let target = items + fed as u64;
+        for _ in 0..load.rounds {
+            order.next(|n| feeds[n].feed(1));
+            let target = items + load.fed as u64;
             while items < target {
                 if black_box(stream.as_mut().poll_next(&mut cx)).is_ready() {
                     items += 1;
@@ -156,6 +184,41 @@ fn feeding<'a, S: Stream + 'a>(
             while stream.as_mut().poll_next(&mut cx).is_ready() {}
         }
         items
+    })
+}
+
+/// Sets a bit, as the least that a thread can do who wakes one of many.
+#[derive(Default)]
+struct Bit(AtomicU64);
+
+impl WakeByNumber for Bit {
+    fn wake(&self, number: usize) {
+        self.0.fetch_or(1 << number, Ordering::AcqRel);
+    }
+}
+
+/// The least that it can cost: who has an item is known, and is polled directly until it has none.
+fn by_hand<'a>(name: &'a str, load: Load) -> Case<'a> {
+    let feeds: Vec<_> = (0..load.streams).map(|_| Fed::default()).collect();
+    let wakers: Vec<_> =
+        (0..load.streams).step_by(64).map(|_| WakerBlock::<Bit>::default()).collect();
+    let poll = move |feed: &Fed, n: usize| {
+        feed.poll_item(&mut Context::from_waker(&wakers[n / 64].waker(n % 64)))
+    };
+    // As a merge has, all are polled once, and have a waker.
+    for (n, feed) in feeds.iter().enumerate() {
+        assert!(poll(feed, n).is_pending());
+    }
+    let mut order = Order::new(load);
+    case(name, move || {
+        for _ in 0..load.rounds {
+            order.next(|n| feeds[n].feed(1));
+            for &n in order.fed() {
+                let feed = &feeds[n];
+                while black_box(poll(feed, n)).is_ready() {}
+            }
+        }
+        load.rounds * load.fed as u64
     })
 }
 
@@ -169,6 +232,8 @@ fn stream_map(feeds: Vec<Fed>) -> StreamMap<usize, Fed> {
 
 fn fed() {
     let cases = vec![
+        by_hand("by hand, of 256", FEW),
+        by_hand("by hand, of 10,000", MANY),
         feeding("Merge of 10,000", MANY, merge),
         feeding("Merge of 10,000, the same 100", Load { anew: false, ..MANY }, merge),
         feeding("Merge of 256", FEW, merge),
@@ -210,22 +275,6 @@ fn tuples() {
     let cases =
         vec![taking("zip", zip(a, b)), taking("futures zip", futures::StreamExt::zip(c, d))];
     compare("2 streams side by side", Unit::Nanoseconds, 61, cases);
-}
-
-struct Echo;
-
-impl Service<u64> for Echo {
-    type Response = u64;
-    type Error = Infallible;
-    type Future = Ready<Result<u64, Infallible>>;
-
-    fn poll_ready(&mut self, _cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, request: u64) -> Self::Future {
-        ready(Ok(black_box(request)))
-    }
 }
 
 fn calling<'a, S: Service<u64> + 'a>(name: &'a str, mut service: S) -> Case<'a> {

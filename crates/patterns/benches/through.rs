@@ -8,7 +8,6 @@ use std::num::NonZeroUsize;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
 
-use futures::future::{Ready, ready};
 use futures::{FutureExt, Stream, StreamExt, stream};
 use tower::{Service, ServiceExt};
 use ziggurat_patterns::StreamLayerExt;
@@ -16,30 +15,14 @@ use ziggurat_patterns::instrument::Meter;
 use ziggurat_patterns::stream::{DedupeLayer, InstrumentLayer};
 use ziggurat_patterns::time::DefaultTimer;
 
+mod echo;
 #[path = "../../../benches/support/mod.rs"]
 mod support;
+use echo::Echo;
 use support::{Unit, case, compare};
 
 const ITEMS: u64 = 100_000;
 const AT_ONCE: NonZeroUsize = NonZeroUsize::new(16).unwrap();
-
-/// Answers at once.
-#[derive(Clone)]
-struct Echo;
-
-impl Service<u64> for Echo {
-    type Response = u64;
-    type Error = Infallible;
-    type Future = Ready<Result<u64, Infallible>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, n: u64) -> Self::Future {
-        ready(Ok(black_box(n)))
-    }
-}
 
 /// Is pending once.
 struct Once(Option<u64>, bool);

@@ -1,5 +1,7 @@
 //! Buffers of streams and sinks: the laws, conservation over random schedules, halves on threads.
 
+mod support;
+
 use std::collections::VecDeque;
 use std::future::Future;
 use std::num::NonZeroUsize;
@@ -353,16 +355,7 @@ impl Stream for Yielding {
 
 #[test]
 fn halves_under_every_executor() {
-    futures::executor::block_on(halves(|driver| {
-        let thread = std::thread::spawn(|| futures::executor::block_on(driver));
-        async { thread.join().unwrap() }
-    }));
-    smol::block_on(halves(smol::spawn));
-    async_std::task::block_on(halves(async_std::task::spawn));
-    let current = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    current.block_on(halves(tokio::spawn));
-    let threads = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().unwrap();
-    threads.block_on(async { tokio::spawn(halves(tokio::spawn)).await.unwrap() });
+    support::with_every_spawner(|spawn| halves(move |driver| support::join(spawn, driver)));
 }
 
 #[test]

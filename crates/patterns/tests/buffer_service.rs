@@ -1,5 +1,7 @@
 //! The buffer of a service: the laws, tower's suite for its `Buffer`, and handles on threads.
 
+mod support;
+
 use std::cell::RefCell;
 use std::error::Error;
 use std::future::Future;
@@ -417,16 +419,7 @@ type BoxWorker = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 #[test]
 fn under_every_executor() {
-    futures::executor::block_on(callers(|worker| {
-        let thread = std::thread::spawn(|| futures::executor::block_on(worker));
-        async { thread.join().unwrap() }
-    }));
-    smol::block_on(callers(smol::spawn));
-    async_std::task::block_on(callers(async_std::task::spawn));
-    let current = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    current.block_on(callers(tokio::spawn));
-    let threads = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().unwrap();
-    threads.block_on(async { tokio::spawn(callers(tokio::spawn)).await.unwrap() });
+    support::with_every_spawner(|spawn| callers(move |worker| support::join(spawn, worker)));
 }
 
 #[test]

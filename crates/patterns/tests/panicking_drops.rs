@@ -8,12 +8,13 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 
+use futures::stream::FusedStream;
 use futures::{FutureExt, SinkExt, Stream, StreamExt, future, stream};
 use tower::{Service, ServiceExt};
 use ziggurat_patterns::buffer::{Overflow, pair};
 use ziggurat_patterns::group_by::{GroupByLayer, OnDrop};
 use ziggurat_patterns::service::{Buffer, SpawnLayer};
-use ziggurat_patterns::stream::{MergeMap, merge};
+use ziggurat_patterns::stream::{CombineTuple, MergeMap, RaceTuple, merge, race};
 use ziggurat_patterns::testing::{MockSink, WakeProbe};
 use ziggurat_patterns::time::TestClock;
 use ziggurat_patterns::{ServiceLayerExt, SinkLayerExt, StreamLayerExt};
@@ -305,6 +306,63 @@ fn merges() {
         assert!(merged.is_empty() && drops.all_once());
         merged.push(child(Drops::default().bomb(1, 0)));
         assert_eq!(drain(&mut merged, |item| item), (vec![1, 1], 0));
+    }
+}
+
+#[test]
+fn races() {
+    // The second of the list wins with its first item, and has another one.
+    for bad in 0..ITEMS {
+        let drops = Drops::default();
+        let streams = [1, 0].into_iter().chain(2..ITEMS).map(|id| child(drops.bomb(id, bad)));
+        let mut raced = race(streams);
+        assert_eq!(drain(&mut raced, |item| item), (vec![1, 1], 1));
+        assert!(raced.is_terminated() && drops.all_once());
+    }
+    for bad in 0..3 {
+        let drops = Drops::default();
+        let [winner, first, last] = [1, 0, 2].map(|id| child(drops.bomb(id, bad)));
+        let mut raced = (stream::empty(), winner, first, last).race();
+        assert_eq!(drain(&mut raced, |item| item), (vec![1, 1], 1));
+        drop(raced);
+        assert_eq!(drops.0.lock().unwrap()[..3], [1; 3]);
+    }
+}
+
+/// A number; when it is dropped or cloned for the first time, it may panic.
+struct Sizzling(u32, Cell<Option<Bad>>);
+
+#[derive(Clone, Copy, PartialEq)]
+enum Bad {
+    Drop,
+    Clone,
+}
+
+impl Clone for Sizzling {
+    fn clone(&self) -> Self {
+        let bad = self.1.take();
+        assert!(bad != Some(Bad::Clone), "boom");
+        self.1.set(bad);
+        Sizzling(self.0, Cell::new(None))
+    }
+}
+
+impl Drop for Sizzling {
+    fn drop(&mut self) {
+        assert!(self.1.take() != Some(Bad::Drop) || std::thread::panicking(), "boom");
+    }
+}
+
+#[test]
+fn combinations() {
+    for bad in [Bad::Drop, Bad::Clone] {
+        for id in 1..=3 {
+            let bad = move |n| Sizzling(n, Cell::new((n == id).then_some(bad)));
+            let (left, right) = (stream::iter(1..=4).map(bad), stream::iter([10]));
+            let mut pairs = (left, right).combine_latest();
+            let items = drain(&mut pairs, |(left, right)| (left.0, right));
+            assert_eq!(items, (vec![(1, 10), (2, 10), (3, 10), (4, 10)], 1));
+        }
     }
 }
 

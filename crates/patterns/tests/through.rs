@@ -1,5 +1,7 @@
 //! Streams through services: order, bounds, who drives the calls, and what comes back.
 
+mod support;
+
 use std::convert::Infallible;
 use std::num::NonZeroUsize;
 use std::pin::{Pin, pin};
@@ -343,13 +345,9 @@ fn for_each_does_so_under_every_executor() {
         let clock = TestClock::new();
         async move { clock.auto(ten_times_ten(clock.clone(), true)).await }
     };
-    assert_eq!(futures::executor::block_on(run()), overlapped());
-    assert_eq!(smol::block_on(smol::spawn(run())), overlapped());
-    assert_eq!(async_std::task::block_on(async_std::task::spawn(run())), overlapped());
-    let current = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    assert_eq!(current.block_on(run()), overlapped());
-    let multi = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().unwrap();
-    assert_eq!(multi.block_on(async { tokio::spawn(run()).await.unwrap() }), overlapped());
+    for items in support::on_every_executor(run) {
+        assert_eq!(items, overlapped());
+    }
 }
 
 #[test]

@@ -34,8 +34,8 @@ pin_project! {
 }
 
 pin_project! {
-    // Most calls are answered at once. What only retries need is made with the first of them, in memory of
-    // its own: so little is written, moved and dropped for the others.
+    // Most calls are answered at once. What only retries need is made with the first of them, in memory
+    // of its own: so little is written, moved and dropped for the others.
     #[project = StateProj]
     #[project_replace = StateOwned]
     enum State<S, P, B, T, Request, L>

@@ -100,7 +100,8 @@ impl Limit for Attempts {
 #[derive(Clone)]
 pub struct Limits {
     max_retries: u32,
-    /// In nanoseconds; the largest number is no limit. Limits are copied for each call, so they are small.
+    /// In nanoseconds; the largest number is no limit. Limits are copied for each call, so they are
+    /// small.
     max_elapsed: u64,
     /// A thin pointer, for the same reason.
     budget: Option<Arc<Box<dyn Budget>>>,

@@ -1,7 +1,7 @@
 //! The streams that `Merge` and `MergeMap` poll, in places that are numbered from 0.
 
 use std::pin::Pin;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 
 use futures_core::Stream;
 
@@ -13,18 +13,12 @@ const POLLS: usize = 128;
 
 /// Places for streams, each with something that names it.
 pub(super) struct Children<N, S, P: Policy> {
-    places: Vec<Place<N, S>>,
+    places: Vec<Option<(N, S)>>,
     /// Places that were left. Those beyond `places` are free too.
     free: Bits,
     len: usize,
     wakes: WakeSet,
     policy: P::State,
-}
-
-/// The waker is made when it is first asked for, and stays when the child goes.
-struct Place<N, S> {
-    child: Option<(N, S)>,
-    waker: Option<Waker>,
 }
 
 impl<N, S, P: Policy> Children<N, S, P> {
@@ -42,7 +36,7 @@ impl<N, S, P: Policy> Children<N, S, P> {
     pub(super) fn with_policy<Q: Policy>(self, policy: Q) -> Children<N, S, Q> {
         let Children { places, free, len, wakes, .. } = self;
         let mut policy = policy.into_state();
-        for (child, _) in places.iter().enumerate().filter(|(_, place)| place.child.is_some()) {
+        for (child, _) in places.iter().enumerate().filter(|(_, place)| place.is_some()) {
             policy.admit(child, Q::Share::default());
         }
         Children { places, free, len, wakes, policy }
@@ -62,14 +56,13 @@ impl<N, S, P: Policy> Children<N, S, P> {
         if child == self.wakes.capacity() {
             self.wakes.grow((2 * child).max(4));
             self.free.grow(self.wakes.capacity());
-            self.places.iter_mut().for_each(|place| place.waker = None);
         }
         if child == self.places.len() {
-            self.places.push(Place { child: None, waker: None });
+            self.places.push(Some((name, stream)));
         } else {
             self.free.remove(child);
+            self.places[child] = Some((name, stream));
         }
-        self.places[child].child = Some((name, stream));
         self.len += 1;
         self.policy.admit(child, share);
         self.wakes.ready.insert(child);
@@ -77,7 +70,7 @@ impl<N, S, P: Policy> Children<N, S, P> {
     }
 
     pub(super) fn remove(&mut self, child: usize) -> Option<(N, S)> {
-        let gone = self.places.get_mut(child)?.child.take()?;
+        let gone = self.places.get_mut(child)?.take()?;
         self.len -= 1;
         self.free.insert(child);
         self.wakes.ready.remove(child);
@@ -104,24 +97,24 @@ impl<N, S, P: Policy> Children<N, S, P> {
     }
 
     pub(super) fn get(&self, child: usize) -> Option<&(N, S)> {
-        self.places.get(child)?.child.as_ref()
+        self.places.get(child)?.as_ref()
     }
 
     pub(super) fn get_mut(&mut self, child: usize) -> Option<&mut (N, S)> {
-        self.places.get_mut(child)?.child.as_mut()
+        self.places.get_mut(child)?.as_mut()
     }
 
     /// The children in the order of their places.
     pub(super) fn iter(&self) -> impl Iterator<Item = &(N, S)> {
-        self.places.iter().filter_map(|place| place.child.as_ref())
+        self.places.iter().flatten()
     }
 
     pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut (N, S)> {
-        self.places.iter_mut().filter_map(|place| place.child.as_mut())
+        self.places.iter_mut().flatten()
     }
 
     pub(super) fn into_iter(self) -> impl Iterator<Item = (N, S)> {
-        self.places.into_iter().filter_map(|place| place.child)
+        self.places.into_iter().flatten()
     }
 }
 
@@ -133,14 +126,36 @@ impl<N, S: Stream + Unpin, P: Policy> Children<N, S, P> {
     pub(super) fn poll_next<T>(
         &mut self,
         cx: &mut Context<'_>,
-        ended: impl FnMut(N),
+        mut ended: impl FnMut(N),
         each: impl FnOnce(&N, usize, S::Item) -> T,
     ) -> Poll<Option<T>> {
-        self.poll_some(cx, &mut 0, ended, each)
+        // Most often nobody was woken, and who is next has an item. Apart from the rest, that needs few
+        // registers.
+        if self.wakes.has_news() {
+            self.wakes.collect();
+            return self.poll_some(cx, &mut 0, ended, each);
+        }
+        let child = self.policy.pick_near(&self.wakes.ready);
+        let Some(child) = child else { return self.poll_some(cx, &mut 0, ended, each) };
+        let Some(Some((name, stream))) = self.places.get_mut(child) else {
+            return self.poll_some(cx, &mut 0, ended, each);
+        };
+        let waker = self.wakes.waker(child);
+        match Pin::new(stream).poll_next(&mut Context::from_waker(&waker)) {
+            Poll::Ready(Some(item)) => {
+                self.policy.delivered(child);
+                return Poll::Ready(Some(each(name, child, item)));
+            }
+            Poll::Ready(None) => self.end(child, &mut ended),
+            Poll::Pending => self.wakes.ready.remove(child),
+        }
+        self.poll_some(cx, &mut 1, ended, each)
     }
 
-    /// As `poll_next`, after so many polls that found nothing, in this poll of the whole.
-    #[inline]
+    /// As `poll_next`, after so many polls that found nothing, in this poll of the whole. Who was woken
+    /// has been collected, once: who is woken from then on is polled after those who are ready now,
+    /// even if it woke itself.
+    #[inline(never)]
     fn poll_some<T>(
         &mut self,
         cx: &mut Context<'_>,
@@ -148,9 +163,6 @@ impl<N, S: Stream + Unpin, P: Policy> Children<N, S, P> {
         mut ended: impl FnMut(N),
         each: impl FnOnce(&N, usize, S::Item) -> T,
     ) -> Poll<Option<T>> {
-        // Once: who is woken from here on is polled after those who are ready now, even if it woke
-        // itself.
-        self.wakes.collect();
         loop {
             let Some(child) = self.policy.pick(&self.wakes.ready) else {
                 if self.len == 0 {
@@ -164,12 +176,12 @@ impl<N, S: Stream + Unpin, P: Policy> Children<N, S, P> {
             };
             // A waker that outlived its child may have named a place that is empty.
             let place = self.places.get_mut(child);
-            let Some(Place { child: Some((name, stream)), waker }) = place else {
+            let Some(Some((name, stream))) = place else {
                 self.wakes.ready.remove(child);
                 continue;
             };
-            let waker = waker.get_or_insert_with(|| self.wakes.make_waker(child));
-            let mut child_cx = Context::from_waker(waker);
+            let waker = self.wakes.waker(child);
+            let mut child_cx = Context::from_waker(&waker);
             match Pin::new(stream).poll_next(&mut child_cx) {
                 // It stays ready: there may be more where that came from.
                 Poll::Ready(Some(item)) => {
@@ -199,6 +211,7 @@ impl<N, S: Stream + Unpin, P: Policy> Children<N, S, P> {
     ) -> Poll<(usize, bool)> {
         let (mut polls, mut count) = (0, 0);
         while count < limit && polls < POLLS {
+            self.wakes.collect();
             match self.poll_some(cx, &mut polls, &mut ended, |name, _, item| each(name, item)) {
                 Poll::Ready(Some(())) => {}
                 Poll::Pending if count == 0 => return Poll::Pending,

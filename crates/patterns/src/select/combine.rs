@@ -90,8 +90,11 @@ macro_rules! combine_tuple {
                         $($index => if let Some(stream) = this.$field.as_mut().as_pin_mut() {
                             match stream.poll_next(cx) {
                                 Poll::Ready(Some(item)) => {
-                                    *this.$held = Some(item);
+                                    let old = this.$held.replace(item);
                                     *this.next = ($index + 1) % $count;
+                                    // The old one's drop may panic: the tuple comes all the same.
+                                    *this.state = State::Owes;
+                                    drop(old);
                                     return Poll::Ready(true);
                                 }
                                 Poll::Ready(None) => this.$field.set(None),
@@ -116,19 +119,23 @@ macro_rules! combine_tuple {
                 let changed = match self.state {
                     State::Fills => self.as_mut().poll_fill(cx),
                     State::Updates => self.as_mut().poll_update(cx),
+                    State::Owes => Poll::Ready(true),
                     State::Done => Poll::Ready(false),
                 };
                 let this = self.project();
                 match changed {
                     Poll::Pending => return Poll::Pending,
-                    Poll::Ready(true) => *this.state = State::Updates,
-                    Poll::Ready(false) => *this.state = State::Done,
-                }
-                if *this.state == State::Done {
-                    return Poll::Ready(None);
+                    Poll::Ready(true) => *this.state = State::Owes,
+                    Poll::Ready(false) => {
+                        *this.state = State::Done;
+                        return Poll::Ready(None);
+                    }
                 }
                 match ($(this.$held.clone(),)+) {
-                    ($(Some($field),)+) => Poll::Ready(Some(($($field,)+))),
+                    ($(Some($field),)+) => {
+                        *this.state = State::Updates;
+                        Poll::Ready(Some(($($field,)+)))
+                    }
                     _ => unreachable!("all were filled before"),
                 }
             }
@@ -159,6 +166,8 @@ enum State {
     /// Not every stream has had an item.
     Fills,
     Updates,
+    /// A stream has had an item, and its tuple has not come: a drop or a clone has panicked.
+    Owes,
     Done,
 }
 
@@ -190,7 +199,11 @@ impl Hint {
         }
     }
 
-    fn of(self, state: State) -> (usize, Option<usize>) {
+    fn of(mut self, state: State) -> (usize, Option<usize>) {
+        if state == State::Owes {
+            self.lower = self.lower.saturating_add(1);
+            self.upper = self.upper.and_then(|upper| upper.checked_add(1));
+        }
         if state == State::Done || self.never {
             return (0, Some(0));
         }

@@ -1,11 +1,13 @@
 //! The first of many streams that has an item.
 
 use std::fmt;
+use std::mem;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use futures_core::{FusedStream, Stream};
 
+use super::children::add_hints;
 use super::merge::Merge;
 use super::policy::Biased;
 
@@ -24,26 +26,28 @@ use super::policy::Biased;
 /// let items: Vec<_> = futures::executor::block_on(race(mirrors).collect());
 /// assert_eq!(items, [1, 2]);
 /// ```
-pub fn race<I: IntoIterator>(streams: I) -> Race<I::Item> {
+pub fn race<I: IntoIterator<Item: Stream>>(streams: I) -> Race<I::Item> {
     let others = streams.into_iter().collect::<Merge<_>>().with_policy(Biased);
-    Race { winner: None, others, keeps: false, done: false }
+    Race { winner: None, others, first: None, keeps: false, done: false }
 }
 
 /// The stream that is first with an item. Made by [`race`].
 ///
-/// The streams have to be `Unpin`, as for [`Merge`]. No item is held here.
+/// The streams have to be `Unpin`, as for [`Merge`]. No item is held here, but the first one when a
+/// loser's drop has panicked: it comes with the next poll.
 #[must_use = "streams do nothing unless polled"]
-pub struct Race<S> {
+pub struct Race<S: Stream> {
     winner: Option<S>,
     others: Merge<S, Biased>,
+    first: Option<S::Item>,
     keeps: bool,
     done: bool,
 }
 
 /// Streams are moved only if they are `Unpin`, and never pinned otherwise.
-impl<S> Unpin for Race<S> {}
+impl<S: Stream> Unpin for Race<S> {}
 
-impl<S> Race<S> {
+impl<S: Stream> Race<S> {
     /// Keeps the losers, for [`into_parts`](Self::into_parts). They are not polled any more.
     pub fn keep_losers(mut self) -> Self {
         self.keeps = true;
@@ -70,6 +74,9 @@ impl<S: Stream + Unpin> Stream for Race<S> {
         if self.done {
             return Poll::Ready(None);
         }
+        if let Some(first) = self.first.take() {
+            return Poll::Ready(Some(first));
+        }
         if let Some(winner) = &mut self.winner {
             let item = ready!(Pin::new(winner).poll_next(cx));
             if item.is_none() {
@@ -83,10 +90,14 @@ impl<S: Stream + Unpin> Stream for Race<S> {
             return Poll::Ready(None);
         };
         self.winner = self.others.remove(id);
-        if !self.keeps {
-            self.others = Merge::new().with_policy(Biased);
+        if self.keeps {
+            return Poll::Ready(Some(item));
         }
-        Poll::Ready(Some(item))
+        // The losers' drops may panic.
+        self.first = Some(item);
+        let losers = mem::replace(&mut self.others, Merge::new().with_policy(Biased));
+        drop(losers);
+        Poll::Ready(self.first.take())
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
@@ -94,7 +105,8 @@ impl<S: Stream + Unpin> Stream for Race<S> {
             return (0, Some(0));
         }
         if let Some(winner) = &self.winner {
-            return winner.size_hint();
+            let first = usize::from(self.first.is_some());
+            return add_hints(winner.size_hint(), (first, Some(first)));
         }
         // A stream that is empty loses to one that is not: only if all have items is there a minimum.
         let hints = || self.others.iter().map(Stream::size_hint);
@@ -110,7 +122,7 @@ impl<S: Stream + Unpin> FusedStream for Race<S> {
     }
 }
 
-impl<S: fmt::Debug> fmt::Debug for Race<S> {
+impl<S: Stream + fmt::Debug> fmt::Debug for Race<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Race")
             .field("winner", &self.winner)

@@ -7,6 +7,8 @@ use std::task::{Context, Poll};
 use futures_core::{FusedStream, Stream};
 use pin_project_lite::pin_project;
 
+use super::children::add_hints;
+
 /// Lets 2 to 8 streams race, which may be of different types, but all have the same items: the stream
 /// that is first with an item; the others are dropped then.
 ///
@@ -43,20 +45,22 @@ fn widen(
 }
 
 macro_rules! race_tuple {
-    ($name:ident, $count:literal: $($stream:ident $field:ident $index:literal),+) => {
+    ($name:ident, $count:literal, $one:ident: $($stream:ident $field:ident $index:literal),+) => {
         pin_project! {
             #[doc = concat!("The first of ", $count, " streams. Made by [`RaceTuple`].")]
             ///
-            /// A stream that has ended is dropped at once. No item is held here.
+            /// A stream that has ended is dropped at once. No item is held here, but the first one when a
+            /// loser's drop has panicked: it comes with the next poll.
             #[must_use = "streams do nothing unless polled"]
-            pub struct $name<$($stream),+> {
+            pub struct $name<$($stream: Stream),+> {
                 $(#[pin] $field: Option<$stream>,)+
+                first: Option<$one::Item>,
                 winner: Option<u8>,
                 keeps: bool,
             }
         }
 
-        impl<$($stream),+> $name<$($stream),+> {
+        impl<$($stream: Stream),+> $name<$($stream),+> {
             /// Keeps the losers, for [`into_parts`](Self::into_parts). They are not polled any more.
             pub fn keep_losers(mut self) -> Self {
                 self.keeps = true;
@@ -80,7 +84,7 @@ macro_rules! race_tuple {
 
             fn race(self) -> Self::Raced {
                 let ($($field,)+) = self;
-                $name { $($field: Some($field),)+ winner: None, keeps: false }
+                $name { $($field: Some($field),)+ first: None, winner: None, keeps: false }
             }
         }
 
@@ -91,6 +95,9 @@ macro_rules! race_tuple {
             fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Item>> {
                 let mut this = self.project();
                 if let Some(winner) = *this.winner {
+                    if let Some(first) = this.first.take() {
+                        return Poll::Ready(Some(first));
+                    }
                     return match winner {
                         $($index => match this.$field.as_mut().as_pin_mut() {
                             None => Poll::Ready(None),
@@ -120,12 +127,14 @@ macro_rules! race_tuple {
                     return if waits { Poll::Pending } else { Poll::Ready(None) };
                 };
                 *this.winner = Some(winner);
+                // The losers' drops may panic.
+                *this.first = Some(item);
                 if !*this.keeps {
                     $(if winner != $index {
                         this.$field.set(None);
                     })+
                 }
-                Poll::Ready(Some(item))
+                Poll::Ready(this.first.take())
             }
 
             fn size_hint(&self) -> (usize, Option<usize>) {
@@ -134,18 +143,19 @@ macro_rules! race_tuple {
                     let runs = self.winner.is_none_or(|winner| winner == $index);
                     hint = if runs { widen(hint, stream.size_hint()) } else { hint };
                 })+
-                hint.unwrap_or((0, Some(0)))
+                let first = usize::from(self.first.is_some());
+                add_hints(hint.unwrap_or((0, Some(0))), (first, Some(first)))
             }
         }
 
         impl<Item, $($stream: Stream<Item = Item>),+> FusedStream for $name<$($stream),+> {
             fn is_terminated(&self) -> bool {
                 let out = |index| self.winner.is_some_and(|winner| winner != index);
-                $((self.$field.is_none() || out($index)))&&+
+                self.first.is_none() && $((self.$field.is_none() || out($index)))&&+
             }
         }
 
-        impl<$($stream: fmt::Debug),+> fmt::Debug for $name<$($stream),+> {
+        impl<$($stream: Stream + fmt::Debug),+> fmt::Debug for $name<$($stream),+> {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.debug_struct(stringify!($name))
                     $(.field(stringify!($field), &self.$field))+
@@ -156,10 +166,10 @@ macro_rules! race_tuple {
     };
 }
 
-race_tuple!(Race2, 2: A a 0, B b 1);
-race_tuple!(Race3, 3: A a 0, B b 1, C c 2);
-race_tuple!(Race4, 4: A a 0, B b 1, C c 2, D d 3);
-race_tuple!(Race5, 5: A a 0, B b 1, C c 2, D d 3, E e 4);
-race_tuple!(Race6, 6: A a 0, B b 1, C c 2, D d 3, E e 4, F f 5);
-race_tuple!(Race7, 7: A a 0, B b 1, C c 2, D d 3, E e 4, F f 5, G g 6);
-race_tuple!(Race8, 8: A a 0, B b 1, C c 2, D d 3, E e 4, F f 5, G g 6, H h 7);
+race_tuple!(Race2, 2, A: A a 0, B b 1);
+race_tuple!(Race3, 3, A: A a 0, B b 1, C c 2);
+race_tuple!(Race4, 4, A: A a 0, B b 1, C c 2, D d 3);
+race_tuple!(Race5, 5, A: A a 0, B b 1, C c 2, D d 3, E e 4);
+race_tuple!(Race6, 6, A: A a 0, B b 1, C c 2, D d 3, E e 4, F f 5);
+race_tuple!(Race7, 7, A: A a 0, B b 1, C c 2, D d 3, E e 4, F f 5, G g 6);
+race_tuple!(Race8, 8, A: A a 0, B b 1, C c 2, D d 3, E e 4, F f 5, G g 6, H h 7);

@@ -2,26 +2,20 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 
 use crate::wake_set::WakeSet;
 
 /// Places for futures, made as they are needed.
 pub(super) struct Slots<F> {
-    places: Vec<Place<F>>,
+    /// Each in a box of its own, which stays where it is; the future in it comes and goes by `Pin::set`.
+    places: Vec<Pin<Box<Option<F>>>>,
     /// Those that are empty.
     free: Vec<usize>,
     wakes: WakeSet,
     /// Where the next round begins, so that none of those that wake themselves keeps the others
     /// waiting.
     cursor: usize,
-}
-
-struct Place<F> {
-    /// In a box of its own, which stays where it is; the future in it comes and goes by `Pin::set`.
-    future: Pin<Box<Option<F>>>,
-    /// Made with the first future, and kept for those after it.
-    waker: Option<Waker>,
 }
 
 /// What became of a future that was started.
@@ -77,11 +71,10 @@ impl<F: Future> Slots<F> {
             Some(&slot) => slot,
             None => self.grow(),
         };
-        let Place { future: place, waker } = &mut self.places[slot];
-        let mut place = place.as_mut();
+        let mut place = self.places[slot].as_mut();
         place.set(Some(future));
-        let waker = waker.get_or_insert_with(|| self.wakes.make_waker(slot));
-        let mut cx = Context::from_waker(waker);
+        let waker = self.wakes.waker(slot);
+        let mut cx = Context::from_waker(&waker);
         let future = place.as_mut().as_pin_mut().expect("just set");
         match future.poll(&mut cx) {
             Poll::Ready(output) => {
@@ -102,9 +95,8 @@ impl<F: Future> Slots<F> {
         let slot = self.places.len();
         if slot == self.wakes.capacity() {
             self.wakes.grow((slot * 2).max(16));
-            self.places.iter_mut().for_each(|place| place.waker = None);
         }
-        self.places.push(Place { future: Box::pin(None), waker: None });
+        self.places.push(Box::pin(None));
         self.free.push(slot);
         slot
     }
@@ -134,11 +126,11 @@ impl<F: Future> Slots<F> {
     /// waker may have named an empty slot.
     #[inline]
     pub(super) fn poll(&mut self, slot: usize, mut done: impl FnMut(F::Output)) {
-        let Some(Place { future: place, waker }) = self.places.get_mut(slot) else { return };
+        let Some(place) = self.places.get_mut(slot) else { return };
         let mut place = place.as_mut();
         let Some(future) = place.as_mut().as_pin_mut() else { return };
-        let waker = waker.get_or_insert_with(|| self.wakes.make_waker(slot));
-        let mut cx = Context::from_waker(waker);
+        let waker = self.wakes.waker(slot);
+        let mut cx = Context::from_waker(&waker);
         let Poll::Ready(output) = future.poll(&mut cx) else { return };
         // All of it before the drop: that is the user's, and may panic.
         self.free.push(slot);
@@ -148,6 +140,6 @@ impl<F: Future> Slots<F> {
 
     /// The boxes, by their slots.
     pub(super) fn into_futures(self) -> Vec<Pin<Box<Option<F>>>> {
-        self.places.into_iter().map(|place| place.future).collect()
+        self.places
     }
 }

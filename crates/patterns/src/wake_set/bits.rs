@@ -119,8 +119,15 @@ impl Bits {
     }
 
     /// As `at_or_after`, and when there is none, the lowest of all: the next one round the circle.
-    #[inline]
     pub fn next_around(&self, number: usize) -> Option<usize> {
+        self.at_or_after(number).or_else(|| self.first())
+    }
+
+    /// As `next_around`, if that is in the word of `number`, which is given, or there is only one word.
+    /// Of 64 that are all in the set, this finds all but one.
+    #[inline]
+    pub fn next_near(&self, word: usize, number: usize) -> Option<usize> {
+        debug_assert_eq!(word, number / 64);
         if let [word] = self.words[..] {
             // Without a branch on where the next one is. 64 is the end, after which 0 comes.
             debug_assert!(number <= 64);
@@ -128,19 +135,8 @@ impl Bits {
             let next = if rest == 0 { word } else { rest };
             return (word != 0).then(|| next.trailing_zeros() as usize);
         }
-        if let Some(word) = self.words.get(number / 64) {
-            let here = word >> (number % 64);
-            if here != 0 {
-                return Some(number + here.trailing_zeros() as usize);
-            }
-        }
-        self.next_word_around(number)
-    }
-
-    // Out of line: one item in 64 gets here when all are ready.
-    #[inline(never)]
-    fn next_word_around(&self, number: usize) -> Option<usize> {
-        self.at_or_after(number).or_else(|| self.first())
+        let here = self.words.get(word)? >> (number % 64);
+        (here != 0).then(|| number + here.trailing_zeros() as usize)
     }
 }
 
@@ -190,6 +186,10 @@ mod tests {
             prop_assert_eq!(bits.at_or_after(from), next);
             prop_assert_eq!(bits.next_around(from), next.or(set.first().copied()));
             prop_assert_eq!(bits.next_around(len), set.first().copied());
+            let near = bits.next_near(from / 64, from);
+            prop_assert!(near.is_none() || near == bits.next_around(from));
+            let found = next.is_some_and(|next| next / 64 == from / 64);
+            prop_assert!(near.is_some() || !found && (len > 64 || set.is_empty()));
             let words = bits.set_words().map(|(_, word)| word.count_ones() as usize).sum::<usize>();
             prop_assert_eq!(words, set.len());
             bits.grow(2 * len);

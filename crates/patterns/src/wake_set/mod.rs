@@ -5,15 +5,16 @@
 //! children whose bits are set and no others: O(woken), not O(n).
 
 use std::sync::Arc;
-use std::task::{Context, Wake, Waker};
+use std::task::{Context, Waker};
+
+use ziggurat_core::wake::{WakeByNumber, WakerBlock, WakerRef};
 
 mod bits;
 
 use crate::sync::{AtomicU64, AtomicWaker, Ordering};
 pub(crate) use bits::Bits;
 
-/// The bits of a set of children, which are numbered from 0. Their wakers are kept by the parent, with
-/// the children themselves: what is used together is side by side.
+/// The bits of a set of children, which are numbered from 0, and their wakers.
 ///
 /// What is woken from anywhere is collected into [`ready`](Self::ready), where the parent takes it in
 /// the order that suits it. A child that is to be polled again without a wake simply stays there.
@@ -23,14 +24,14 @@ pub(crate) use bits::Bits;
 pub(crate) struct WakeSet {
     /// The children to poll.
     pub(crate) ready: Bits,
-    shared: Arc<Shared>,
+    shared: Shared,
     capacity: usize,
 }
 
 impl WakeSet {
     /// For `children` children, none of which is ready.
     pub(crate) fn new(capacity: usize) -> Self {
-        WakeSet { ready: Bits::new(capacity), shared: Arc::new(Shared::new(capacity)), capacity }
+        WakeSet { ready: Bits::new(capacity), shared: Shared::new(capacity), capacity }
     }
 
     /// How many children it has room for.
@@ -38,13 +39,19 @@ impl WakeSet {
         self.capacity
     }
 
-    /// Makes room for more children. Those that there are need other wakers: the parent forgets the old
-    /// ones. All of them become ready, to be polled again, and to leave the new ones.
+    /// Makes room for more children. Those that there are get other wakers. All of them become ready,
+    /// to be polled again, and to leave the new ones.
     pub(crate) fn grow(&mut self, children: usize) {
         debug_assert!(children >= self.capacity());
         let old = self.capacity();
         *self = WakeSet::new(children);
         (0..old).for_each(|child| self.ready.insert(child));
+    }
+
+    /// Whether somebody was woken since the last time, and is to be collected.
+    #[inline]
+    pub(crate) fn has_news(&self) -> bool {
+        self.shared.has_news()
     }
 
     /// Collects who was woken since the last time. A load when nobody was.
@@ -57,36 +64,19 @@ impl WakeSet {
     /// returns `Pending`; it may do so only if `ready` is still empty.
     #[inline(never)]
     pub(crate) fn collect_or_register(&mut self, cx: &Context<'_>) {
-        self.shared.parent.register(cx.waker());
+        self.shared.register(cx.waker());
         self.collect();
     }
 
-    /// A waker for a child. To be made once and kept, so that `will_wake` holds from poll to poll.
-    #[cold]
-    #[inline(never)]
-    pub(crate) fn make_waker(&self, child: usize) -> Waker {
-        Waker::from(Arc::new(Child { shared: Arc::clone(&self.shared), child }))
+    /// A child's waker: the same from poll to poll, until the set grows.
+    #[inline]
+    pub(crate) fn waker(&self, child: usize) -> WakerRef<'_> {
+        self.shared.words[child / 64].waker(child % 64)
     }
 }
 
-/// A child's waker.
-struct Child {
-    shared: Arc<Shared>,
-    child: usize,
-}
-
-impl Wake for Child {
-    fn wake(self: Arc<Self>) {
-        self.wake_by_ref();
-    }
-
-    fn wake_by_ref(self: &Arc<Self>) {
-        self.shared.wake(self.child);
-    }
-}
-
-/// What wakers on other threads touch: a bit per child in `words`, and a bit per group of words in
-/// `root`.
+/// What wakers on other threads touch: a bit per child in words, and a bit per group of words in the
+/// root.
 ///
 /// A group is one word as long as that is enough: up to 4,096 children. Beyond that it is two words,
 /// four, eight, so that there is never more than one word to look at when nobody was woken.
@@ -94,12 +84,43 @@ impl Wake for Child {
 /// Producers set the bit in the word first, then the group's bit in the root, then wake the parent. The
 /// consumer clears them in the opposite order: the root first, then the words of the groups it named. So
 /// a bit in a word is either named by the root, or its producer is about to name it.
+///
+/// A word lies with the wakers of its children: who wakes one finds all but the root on one cache line.
 pub struct Shared {
+    root: Arc<Root>,
+    words: Vec<WakerBlock<Word>>,
+}
+
+struct Root {
     parent: AtomicWaker,
-    root: AtomicU64,
-    words: Box<[AtomicU64]>,
+    groups: AtomicU64,
     /// A group is `1 << shift` words.
     shift: u32,
+}
+
+/// The bits of 64 children.
+struct Word {
+    bits: AtomicU64,
+    root: Arc<Root>,
+    /// Which word this is.
+    index: usize,
+}
+
+impl WakeByNumber for Word {
+    /// Sets the child's bit, and wakes the parent unless somebody else is about to.
+    #[inline]
+    fn wake(&self, number: usize) {
+        // AcqRel on both: the consumer's swaps are to see what the waker's caller did before; and where
+        // the bits were not clear, the one who set them first carries ours along, so he must be seen to
+        // have done so.
+        if self.bits.fetch_or(1 << number, Ordering::AcqRel) != 0 {
+            return;
+        }
+        let group = 1 << (self.index >> self.root.shift);
+        if self.root.groups.fetch_or(group, Ordering::AcqRel) == 0 {
+            self.root.parent.wake();
+        }
+    }
 }
 
 impl Shared {
@@ -111,43 +132,38 @@ impl Shared {
 
     /// As `new`, with `1 << shift` words to a group. There are at most 64 groups.
     pub fn with_groups(children: usize, shift: u32) -> Self {
-        let words = children.div_ceil(64).max(1);
-        debug_assert!((words - 1) >> shift < 64);
-        Shared {
-            parent: AtomicWaker::new(),
-            root: AtomicU64::new(0),
-            words: (0..words).map(|_| AtomicU64::new(0)).collect(),
-            shift,
-        }
+        let words = children.div_ceil(64);
+        debug_assert!(words == 0 || (words - 1) >> shift < 64);
+        let (parent, groups) = (AtomicWaker::new(), AtomicU64::new(0));
+        let root = Arc::new(Root { parent, groups, shift });
+        let word = |index| Word { bits: AtomicU64::new(0), root: Arc::clone(&root), index };
+        let words = (0..words).map(|index| WakerBlock::new(word(index))).collect();
+        Shared { root, words }
     }
 
-    /// Sets the child's bit, and wakes the parent unless somebody else is about to.
-    pub fn wake(&self, child: usize) {
-        let (word, bit) = (child / 64, 1 << (child % 64));
-        // AcqRel on both: the consumer's swaps are to see what the waker's caller did before; and where
-        // the bits were not clear, the one who set them first carries ours along, so he must be seen to
-        // have done so.
-        if self.words[word].fetch_or(bit, Ordering::AcqRel) != 0 {
-            return;
-        }
-        let group = 1 << (word >> self.shift);
-        if self.root.fetch_or(group, Ordering::AcqRel) == 0 {
-            self.parent.wake();
-        }
+    /// A child's waker.
+    #[cfg(ziggurat_loom)]
+    pub fn waker(&self, child: usize) -> Waker {
+        self.words[child / 64].waker(child % 64).clone()
     }
 
     /// Leaves the parent's waker. `take` once more after it.
-    #[cfg(ziggurat_loom)]
     pub fn register(&self, waker: &Waker) {
-        self.parent.register(waker);
+        self.root.parent.register(waker);
+    }
+
+    /// Whether there is something to take.
+    #[inline]
+    fn has_news(&self) -> bool {
+        // Relaxed: a bit that is seen late is seen after `register`, which orders it; one that is seen is
+        // read by the swap.
+        self.root.groups.load(Ordering::Relaxed) != 0
     }
 
     /// Takes all bits that are set, as the numbers of words and what is in them.
     #[inline]
     pub fn take(&self, each: impl FnMut(usize, u64)) {
-        // Relaxed: a bit that is seen late is seen after `register`, which orders it; one that is seen is
-        // read by the swap.
-        if self.root.load(Ordering::Relaxed) != 0 {
+        if self.has_news() {
             self.take_named(each);
         }
     }
@@ -155,17 +171,19 @@ impl Shared {
     // Out of line: on the path where nobody was woken, this is a load and a branch.
     #[inline(never)]
     fn take_named(&self, mut each: impl FnMut(usize, u64)) {
-        let mut named = self.root.swap(0, Ordering::AcqRel);
+        let Root { groups, shift, .. } = &*self.root;
+        let mut named = groups.swap(0, Ordering::AcqRel);
         while named != 0 {
-            let first = (named.trailing_zeros() as usize) << self.shift;
+            let first = (named.trailing_zeros() as usize) << shift;
             named &= named - 1;
-            let end = self.words.len().min(first + (1 << self.shift));
-            for word in first..end {
+            let end = self.words.len().min(first + (1 << shift));
+            for (index, word) in (first..end).zip(&self.words[first..end]) {
+                let bits = &word.target().bits;
                 // Relaxed: a word that the root named is seen to be set, after the swap above; a word
                 // that it did not name, and that is seen too late here, is named by its producer in a
                 // moment.
-                if self.words[word].load(Ordering::Relaxed) != 0 {
-                    each(word, self.words[word].swap(0, Ordering::AcqRel));
+                if bits.load(Ordering::Relaxed) != 0 {
+                    each(index, bits.swap(0, Ordering::AcqRel));
                 }
             }
         }

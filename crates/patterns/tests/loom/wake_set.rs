@@ -42,8 +42,8 @@ fn wake_set_models() {
             let threads: Vec<_> = children
                 .iter()
                 .map(|&child| {
-                    let shared = shared.clone();
-                    thread::spawn(move || shared.wake(child))
+                    let waker = shared.waker(child);
+                    thread::spawn(move || waker.wake())
                 })
                 .collect();
             take_all(shared, children);

@@ -1,6 +1,8 @@
 //! Merges under each executor, with items from other threads.
 
-use std::future::Future;
+#[path = "../support/mod.rs"]
+mod support;
+
 use std::thread;
 
 use futures::channel::mpsc;
@@ -94,34 +96,7 @@ async fn everything() {
     thread.join().expect("no panic");
 }
 
-/// Runs as a task, where that is what the executor is for.
-fn spawned(spawn: impl FnOnce(std::pin::Pin<Box<dyn Future<Output = ()> + Send>>)) {
-    spawn(Box::pin(everything()));
-}
-
 #[test]
-fn bare_block_on() {
-    futures::executor::block_on(everything());
-}
-
-#[test]
-fn smol() {
-    spawned(|future| smol::block_on(smol::spawn(future)));
-}
-
-#[test]
-fn async_std() {
-    spawned(|future| async_std::task::block_on(async_std::task::spawn(future)));
-}
-
-#[test]
-fn tokio_current_thread() {
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    runtime.block_on(everything());
-}
-
-#[test]
-fn tokio_multi_thread() {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().unwrap();
-    spawned(|future| runtime.block_on(runtime.spawn(future)).unwrap());
+fn under_every_executor() {
+    support::on_every_executor(everything);
 }

@@ -37,3 +37,13 @@ pub fn with_every_spawner<F: Future<Output = ()>>(crowd: impl Fn(fn(Task)) -> F)
     let multi = tokio::runtime::Builder::new_multi_thread().worker_threads(4).build().unwrap();
     multi.block_on(crowd(|task| drop(tokio::spawn(task))));
 }
+
+/// Starts a task with what [`with_every_spawner`] gives, and waits for what comes of it.
+pub fn join<F>(spawn: fn(Task), future: F) -> impl Future<Output = F::Output>
+where
+    F: Future<Output: Send> + Send + 'static,
+{
+    let (sender, receiver) = futures::channel::oneshot::channel();
+    spawn(Box::pin(async move { drop(sender.send(future.await)) }));
+    async { receiver.await.expect("the task ends") }
+}

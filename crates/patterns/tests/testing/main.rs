@@ -4,5 +4,6 @@ mod layered;
 mod parts;
 mod right;
 mod wrong;
+mod wrong_ends;
 mod wrong_services;
 mod wrong_sinks;

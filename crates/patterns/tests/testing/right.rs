@@ -23,8 +23,9 @@ fn streams() {
     laws::try_stream("fuse", |source, _| source.fuse()).faults(faults).check();
     laws::try_stream("map_err", |source, _| source.map_err(|fault| fault.to_string()).fuse())
         .check();
-    laws::stream("odd", |source, _| {
-        source.filter(|token| future::ready(token.id() % 2 == 1)).fuse()
+    // What it leaves out it may leave out for ever; but not this one.
+    laws::stream("even", |source, _| {
+        source.filter(|token| future::ready(token.id() % 2 == 0)).fuse()
     })
     .lossy()
     .check();

@@ -4,13 +4,14 @@ use std::future::Future;
 use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
 use std::pin::Pin;
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use futures::FutureExt;
 use tower::{Service, ServiceExt};
 use ziggurat_patterns::testing::laws::{self, Inner};
-use ziggurat_patterns::testing::{Fault, Token};
+use ziggurat_patterns::testing::{Fault, Ledger, Token};
 use ziggurat_patterns::time::Timer;
 
 /// What a layer does in its two methods.
@@ -135,7 +136,9 @@ fn keeps_readiness() {
 }
 
 #[test]
-#[should_panic(expected = "an answer that comes at once comes through: an error came in its place")]
+#[should_panic(
+    expected = "an answer comes through, at once if it comes at once: an error came in its place"
+)]
 fn answers_with_an_error() {
     #[derive(Clone)]
     struct Gloomy;
@@ -172,6 +175,49 @@ fn hides_errors() {
         }
     }
     check::<Bright>("bright");
+}
+
+#[test]
+#[should_panic(expected = "at once if it comes at once: the answer to 0 holds [99]")]
+fn answers_otherwise_when_it_takes_time() {
+    #[derive(Clone)]
+    struct Forgetful;
+    impl Layered for Forgetful {
+        fn call(inner: &mut Inner, token: Token) -> Answer {
+            let mut answer = inner.call(token);
+            async move {
+                match std::future::poll_fn(|cx| Poll::Ready(answer.poll_unpin(cx))).await {
+                    Poll::Ready(answer) => answer,
+                    Poll::Pending => answer.await.map(|_| Ledger::new().token(99)),
+                }
+            }
+            .boxed()
+        }
+    }
+    check::<Forgetful>("forgetful");
+}
+
+/// Its clones share what they remember of a call.
+#[test]
+#[should_panic(expected = "clones are independent: the answer to 0 holds [1]")]
+fn mixes_up_its_clones() {
+    #[derive(Clone)]
+    struct Crossed(Inner, Arc<Mutex<Option<Token>>>);
+    impl Service<Token> for Crossed {
+        type Response = Token;
+        type Error = Fault;
+        type Future = Answer;
+        fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Fault>> {
+            self.0.poll_ready(cx)
+        }
+        fn call(&mut self, token: Token) -> Answer {
+            let last = Arc::clone(&self.1);
+            *last.lock().unwrap() = Some(token.clone());
+            let answer = move |answer| last.lock().unwrap().clone().unwrap_or(answer);
+            self.0.call(token).map(|result| result.map(answer)).boxed()
+        }
+    }
+    laws::service("crossed", |inner, _| Crossed(inner, Arc::default())).clones().check();
 }
 
 #[test]

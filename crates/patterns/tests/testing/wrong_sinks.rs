@@ -282,3 +282,9 @@ fn refuses_without_saying_so() {
 fn delivers_what_it_refuses() {
     laws::sink("liar", |sink, _| Refuses::<true>(sink)).faults(inner).refuses().check();
 }
+
+#[test]
+#[should_panic(expected = "of 0..12 but [0, 3, 6, 9] there arrived [0, 1, 2, 3")]
+fn delivers_what_it_refuses_though_it_may_lose_items() {
+    laws::sink("liar", |sink, _| Refuses::<true>(sink)).faults(inner).refuses().lossy().check();
+}

@@ -37,6 +37,12 @@ pub trait State<Share> {
     /// Who of those that are ready is next; `None` only if nobody is ready.
     fn pick(&mut self, ready: &Bits) -> Option<usize>;
 
+    /// As `pick`, or `None` if that takes longer than a few instructions.
+    #[inline]
+    fn pick_near(&mut self, ready: &Bits) -> Option<usize> {
+        self.pick(ready)
+    }
+
     /// The child that was picked has delivered an item.
     fn delivered(&mut self, child: usize);
 }

@@ -15,7 +15,7 @@ impl Policy for RoundRobin {
     type State = Rotation;
 
     fn into_state(self) -> Rotation {
-        Rotation { next: 0 }
+        Rotation { next: 0, word: 0 }
     }
 }
 
@@ -27,6 +27,9 @@ impl TuplePolicy for RoundRobin {
 #[derive(Debug)]
 pub struct Rotation {
     next: usize,
+    /// That of `next`, which is written only when it changes: so that the next pick need not wait for
+    /// what the last one has written to know where to look.
+    word: usize,
 }
 
 impl State<()> for Rotation {
@@ -36,8 +39,17 @@ impl State<()> for Rotation {
     }
 
     #[inline]
+    fn pick_near(&mut self, ready: &Bits) -> Option<usize> {
+        ready.next_near(self.word, self.next)
+    }
+
+    #[inline]
     fn delivered(&mut self, child: usize) {
         self.next = child + 1;
+        let word = self.next / 64;
+        if word != self.word {
+            self.word = word;
+        }
     }
 }
 

@@ -41,7 +41,8 @@ where
 /// * Construction arms no timer, polls nothing and needs no runtime.
 /// * The inner service is called only after `Ready(Ok(()))` of the same clone. Nothing panics.
 /// * Every `Pending`, of `poll_ready` and of the response, is followed by a wake.
-/// * An answer that comes at once comes through; so do errors of `poll_ready` and of the call.
+/// * An answer comes through; so do errors of `poll_ready` and of the call. For what takes long, an
+///   error of the layer's own may come.
 /// * A drop at any time cancels the call, and leaves neither tokens nor timers behind.
 /// * Readiness that is not used is given back, and so is that of a call that is cancelled.
 /// * Clones are independent ([`clones`](Self::clones)).

@@ -14,8 +14,9 @@ use crate::time::TestClock;
 pub(super) struct Scene {
     pub name: &'static str,
     pub inner: fn(&TestClock) -> Inner,
-    /// `None` if that is up to the layer.
-    pub expected: Option<Result<(), Fault>>,
+    pub expected: Result<(), Fault>,
+    /// Whether that takes so long that the layer may have an error of its own.
+    pub late: bool,
     /// Whether it never answers.
     pub stalls: bool,
 }
@@ -23,46 +24,47 @@ pub(super) struct Scene {
 const fn scene(
     name: &'static str,
     inner: fn(&TestClock) -> Inner,
-    expected: Option<Result<(), Fault>>,
+    expected: Result<(), Fault>,
 ) -> Scene {
-    Scene { name, inner, expected, stalls: false }
+    Scene { name, inner, expected, late: false, stalls: false }
+}
+
+const fn late(scene: Scene) -> Scene {
+    Scene { late: true, ..scene }
 }
 
 const SECOND: Duration = Duration::from_secs(1);
 
 pub(super) const SCENES: &[Scene] = &[
-    scene("an answer at once", Inner::echo, Some(Ok(()))),
-    scene("not ready at first", |clock| Inner::echo(clock).not_ready(3), Some(Ok(()))),
-    scene("a capacity of 1", |clock| Inner::echo(clock).capacity(1), Some(Ok(()))),
-    scene(
+    scene("an answer at once", Inner::echo, Ok(())),
+    scene("not ready at first", |clock| Inner::echo(clock).not_ready(3), Ok(())),
+    scene("a capacity of 1", |clock| Inner::echo(clock).capacity(1), Ok(())),
+    late(scene(
         "an answer after a second",
         |clock| Inner::new(clock, |token| Reply::ok(token.clone()).after(SECOND)),
-        None,
-    ),
-    scene(
+        Ok(()),
+    )),
+    late(scene(
         "one call a second",
         |clock| Inner::new(clock, |token| Reply::ok(token.clone()).after(SECOND)).capacity(1),
-        None,
-    ),
-    scene(
-        "an error at once",
-        |clock| Inner::new(clock, |_| Reply::err(Fault(1))),
-        Some(Err(Fault(1))),
-    ),
-    scene(
+        Ok(()),
+    )),
+    scene("an error at once", |clock| Inner::new(clock, |_| Reply::err(Fault(1))), Err(Fault(1))),
+    late(scene(
         "an error after a second",
         |clock| Inner::new(clock, |_| Reply::err(Fault(1)).after(SECOND)),
-        None,
-    ),
+        Err(Fault(1)),
+    )),
     scene(
         "an error of `poll_ready`",
         |clock| Inner::echo(clock).ready_error(Fault(2)),
-        Some(Err(Fault(2))),
+        Err(Fault(2)),
     ),
     Scene {
         name: "no answer",
         inner: |clock| Inner::new(clock, |_| Reply::never()),
-        expected: None,
+        expected: Ok(()),
+        late: true,
         stalls: true,
     },
 ];

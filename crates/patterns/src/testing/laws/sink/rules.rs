@@ -167,7 +167,10 @@ where
         let arrived = run.arrived();
         let refused = &run.producer.refused;
         let holds = match self.laws.lossy {
-            true => arrived.is_sorted_by(|a, b| a < b),
+            true => {
+                let refused = |id| run.producer.refused.contains(id);
+                arrived.is_sorted_by(|a, b| a < b) && !arrived.iter().any(refused)
+            }
             false => arrived.iter().copied().eq(run.producer.accepted()),
         };
         require(holds, DELIVERY, || {

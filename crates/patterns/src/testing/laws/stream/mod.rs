@@ -87,8 +87,9 @@ fn only<T>(sources: Vec<T>) -> T {
 /// * Construction arms no timer, polls nothing and needs no runtime.
 /// * The source is not polled after it has returned `None`. Nothing panics.
 /// * After `None` comes `None`, and [`FusedStream::is_terminated`] says so.
-/// * `size_hint` is true before every poll.
-/// * One poll polls a source that is always ready at most 256 times ([`bound`](Self::bound)).
+/// * `size_hint` is true before every poll, and promises nothing after `None`.
+/// * One poll polls a source that is always ready, with items, one item or errors, at most 256 times
+///   ([`bound`](Self::bound)).
 /// * Every `Pending` is followed by a wake, of the waker of the last poll, unless the source stalls.
 /// * A poll without a wake changes nothing.
 /// * A drop at any time leaves neither items nor timers behind.
@@ -210,7 +211,9 @@ where
         for (position, _) in fit {
             Case::new(&self, position, &ids).check(&mut report);
         }
-        report.run("endless", rules::COOPERATION, || rules::cooperation(&self));
+        for (name, kind) in rules::Endless::ALL {
+            report.run(name, rules::COOPERATION, || rules::cooperation(&self, kind));
+        }
         report.finish();
     }
 }

@@ -70,8 +70,8 @@ where
         let names: Vec<_> = self.plans.iter().map(|plan| plan.name).collect();
         let name = names.join(" + ");
         report.run(&name, CONDUCT, || self.construction());
-        report.run(&name, CONDUCT, || self.fused());
         report.run(&name, CONDUCT, || self.hints());
+        report.run(&name, CONDUCT, || self.fused());
         report.run(&name, CONDUCT, || self.wholeness());
         report.run(&name, CONDUCT, || self.faults());
         report.run(&name, CONDUCT, || self.patience(Mode::Spurious));
@@ -96,6 +96,8 @@ where
         for _ in 0..if run.ended { 3 } else { 0 } {
             let terminated = run.drive.stream.is_terminated();
             require(terminated, FUSED, || "`is_terminated` is false after `None`".to_owned())?;
+            let (lower, _) = run.drive.stream.size_hint();
+            require(lower == 0, HINT, || format!("after `None`, {lower} items are to come"))?;
             let again = matches!(run.drive.poll()?, Event::End);
             require(again, FUSED, || "something other than `None` came after `None`".to_owned())?;
         }
@@ -222,7 +224,9 @@ where
                         "an item came while `is_terminated` was true".to_owned()
                     })?;
                 }
-                Event::Pending => {}
+                Event::Pending => require(!terminated, FUSED, || {
+                    "it was pending while `is_terminated` was true".to_owned()
+                })?,
                 Event::Stalled => return Ok(()),
                 Event::Cut => break,
                 Event::End => {
@@ -302,14 +306,35 @@ fn agree(out: &[u64], handed: &[u64], lossy: bool, ordered: bool) -> bool {
     }
 }
 
+/// What an endless source has.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Endless {
+    Items,
+    /// As one that passes on no repetitions would have to skip.
+    SameItem,
+    /// As one that tries again would have to.
+    Errors,
+}
+
+impl Endless {
+    pub(super) const ALL: [(&str, Endless); 3] = [
+        ("endless", Endless::Items),
+        ("the same item for ever", Endless::SameItem),
+        ("errors for ever", Endless::Errors),
+    ];
+}
+
 /// One poll polls a source that is always ready at most `bound` times, and a `Pending` in between has a
 /// wake. A layer that would drain such a source never returns.
-pub(super) fn cooperation<I, S, F>(laws: &StreamLaws<I, S, F>) -> Verdict
+pub(super) fn cooperation<I, S, F>(laws: &StreamLaws<I, S, F>, kind: Endless) -> Verdict
 where
     I: Input,
     S: FusedStream,
     F: Fn(Vec<ScriptedStream<I>>, &TestClock) -> S,
 {
+    if kind == Endless::Errors && I::fault(Fault(0)).is_none() {
+        return Ok(());
+    }
     let (clock, ledger, bound) = (TestClock::new(), Ledger::new(), laws.bound);
     let polls = Arc::new(AtomicUsize::new(0));
     let endless = |index: usize| {
@@ -318,8 +343,9 @@ where
         let items = std::iter::repeat_with(move || {
             let before = polls.fetch_add(1, Ordering::Relaxed);
             assert!(before < bound, "one poll polled the source more than {bound} times");
-            id += 1;
-            I::item(ledger.token(id - 1))
+            id += u64::from(kind != Endless::SameItem);
+            let fault = (kind == Endless::Errors).then(|| I::fault(Fault(id))).flatten();
+            fault.unwrap_or_else(|| I::item(ledger.token(id)))
         });
         Script::new(&clock).lazily(items).build().0
     };
