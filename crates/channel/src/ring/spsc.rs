@@ -264,11 +264,10 @@ impl<T> Tx<T> {
 
     /// `true`: it was open.
     pub(crate) fn close(&mut self) -> bool {
-        let was_open = !self.ring.is_closed();
         self.ring.end_at(self.tail);
         let word = &self.ring.header.receivers.word;
-        // SeqCst: a receiver that parks from now on sees it.
-        word.fetch_or(ENDED, Ordering::SeqCst);
+        // SeqCst: a receiver that parks from now on sees it. Whoever sets it first has closed the ring.
+        let was_open = word.fetch_or(ENDED, Ordering::SeqCst) & ENDED == 0;
         full_fence(Ordering::SeqCst);
         self.ring.waiters.wake(&self.ring.header, Side::Receivers, usize::MAX);
         was_open
@@ -383,23 +382,29 @@ impl<T> Rx<T> {
         if self.closed {
             return false;
         }
-        let was_open = !self.ring.is_closed();
-        self.tail = self.end();
         self.closed = true;
+        // Acquire: what the sender did before it closed. It is about to set `ENDED` itself.
+        let last = self.ring.header.senders.last.load(Ordering::Acquire);
+        if last != OPEN {
+            self.tail = last;
+            return false;
+        }
+        let was_open;
+        (self.tail, was_open) = self.end();
         was_open
     }
 
-    /// Ends the ring, and returns where.
-    fn end(&self) -> u64 {
+    /// Ends the ring, and returns where, and whether it was open.
+    fn end(&self) -> (u64, bool) {
         let header = &self.ring.header;
-        header.receivers.word.fetch_or(ENDED, Ordering::SeqCst);
+        let was_open = header.receivers.word.fetch_or(ENDED, Ordering::SeqCst) & ENDED == 0;
         if header.flags & ASYMMETRIC != 0 {
             fence::heavy();
         }
         full_fence(Ordering::SeqCst);
         let last = self.ring.end_at(header.senders_line.tail.load(Ordering::Acquire));
         self.ring.waiters.wake(header, Side::Senders, usize::MAX);
-        last
+        (last, was_open)
     }
 
     pub(crate) fn is_terminated(&self) -> bool {

@@ -9,6 +9,7 @@ mod broadcast;
 mod checker;
 mod oneshot;
 mod queue;
+mod queue_model;
 mod spsc;
 #[path = "../support/mod.rs"]
 mod support;
