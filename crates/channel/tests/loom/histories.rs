@@ -174,6 +174,7 @@ pub fn histories(all: bool) {
         for program in [[[Send, Send], [Recv, Recv]], [[Send, Close], [Recv, Recv]]]
             .into_iter()
             .chain([[[Send, Send], [Recv, Close]], [[Send, Close], [Close, Recv]]])
+            .chain([[[Close, Send], [Recv, Recv]], [[Close, Send], [Recv, Close]]])
         {
             for capacity in [1, 2] {
                 let name = name(&format!("{how}, one to one, room for {capacity}"), program);
