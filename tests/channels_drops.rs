@@ -1,8 +1,9 @@
-//! An end that is dropped at any point, with the other in Zig: nothing that was sent is lost silently, and every
-//! buffer is released by the side that made it, once.
+//! An end that is dropped at any point, with the other in Zig: nothing that was sent is lost silently,
+//! and every buffer is released by the side that made it, once.
 //!
-//! A task in Rust is dropped after its first poll, its second, and so on until it is done; then the function in
-//! Zig ends by itself, and says what it has seen. Then the other way round: the function is dropped.
+//! A task in Rust is dropped after its first poll, its second, and so on until it is done; then the
+//! function in Zig ends by itself, and says what it has seen. Then the other way round: the function is
+//! dropped.
 
 mod support;
 
@@ -99,7 +100,8 @@ fn poll_both<A: Future, B: Future>(
     (first, second)
 }
 
-/// One poll more from run to run, until the task is done; and some more, as a thread is now faster and now slower.
+/// One poll more from run to run, until the task is done; and some more, as a thread is now faster and
+/// now slower.
 fn at_every_poll(mut run: impl FnMut(usize) -> bool) {
     let mut done = false;
     for polls in 0..100_000 {
@@ -177,7 +179,7 @@ macro_rules! over {
                         let (_, sent) = poll_both(polls, closing.as_mut(), task.as_mut());
                         drop(closing);
                         drop(taker);
-                        // The sender sees the end, and has each buffer given back: it does not wait for ever.
+                        // The sender sees the end, and has each buffer given back.
                         if sent.is_none() {
                             block_on(task);
                         }

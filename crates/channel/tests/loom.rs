@@ -78,8 +78,9 @@ fn models() {
     many_to_many();
     one_to_one();
     made_of_locks();
-    histories::histories(false);
-    if std::env::var_os("LOOM_LARGE").is_some() {
+    let is_large = std::env::var_os("LOOM_LARGE").is_some();
+    histories::histories(is_large);
+    if is_large {
         large();
     }
 }

@@ -1,8 +1,9 @@
 //! An end that is dropped at any point neither loses an item silently nor leaks one.
 //!
-//! A task does its work with an end, and is dropped after its first poll, its second, and so on to the last.
-//! Each item must then be where the task was told that it is: sent and received, or given back, or dropped along
-//! with the future that held it. Items are counted, and so are the bytes that were allocated.
+//! A task does its work with an end, and is dropped after its first poll, its second, and so on to the
+//! last. Each item must then be where the task was told that it is: sent and received, or given back, or
+//! dropped along with the future that held it. Items are counted, and so are the bytes that were
+//! allocated.
 
 mod others;
 mod queues;
@@ -66,7 +67,8 @@ impl Told {
     }
 }
 
-/// Items to be sent as a batch: those that are not here any more count as sent, whenever the task is dropped.
+/// Items to be sent as a batch: those that are not here any more count as sent, whenever the task is
+/// dropped.
 struct Batch {
     items: VecDeque<Item>,
     told: Told,
@@ -108,8 +110,8 @@ fn drop_after(mut task: LocalBoxFuture<'_, ()>, polls: usize, mut other: impl Fn
     false
 }
 
-/// Runs a world again and again, with one poll more each time, until its task is done; after each run no byte
-/// is left. `world` says whether it was done.
+/// Runs a world again and again, with one poll more each time, until its task is done; after each run no
+/// byte is left. `world` says whether it was done.
 fn at_every_poll(what: &str, mut world: impl FnMut(usize) -> bool) {
     // Some things are allocated once.
     world(1_000);

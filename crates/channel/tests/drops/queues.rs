@@ -47,7 +47,7 @@ fn check_senders<S, R>(
     });
 }
 
-/// Receivers that are dropped: what they were told they have, and what is left, is what was sent, in order.
+/// Receivers that are dropped: what they were told they have, and what is left, is what was sent.
 fn check_receivers<S, R>(
     what: &str,
     make: impl Fn() -> (S, R),

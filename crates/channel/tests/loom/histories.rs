@@ -1,7 +1,8 @@
 //! Every execution of small programs is what one thread could have done.
 //!
-//! Twice: with a clock, so that the order must respect which call returned before which (linearizability); and
-//! without, so that nothing but the channel itself orders the threads' memory (sequential consistency).
+//! Twice: with a clock, so that the order must respect which call returned before which
+//! (linearizability); and without, so that nothing but the channel itself orders the threads' memory
+//! (sequential consistency).
 
 #[path = "../histories/checker.rs"]
 #[allow(dead_code, reason = "its threads are not loom's")]
