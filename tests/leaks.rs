@@ -6,8 +6,9 @@
 mod support;
 
 use futures::executor::block_on;
-use futures::{SinkExt, StreamExt};
+use futures::{FutureExt, SinkExt, StreamExt};
 use support::{descriptors, resident_kib, threads, wait_for};
+use ziggurat::channel::bounded;
 use ziggurat_tests_zig as zig;
 
 /// Runs `work` with warm caches, and checks that the process is afterwards as it was before.
@@ -74,6 +75,42 @@ fn streams_that_come_and_go_leave_nothing() {
         let mut stream = zig::pattern(100, 4096).block_size(4096).open().unwrap();
         assert_eq!(block_on(stream.next()).unwrap().unwrap().len(), 4096);
     });
+    leaves_nothing("channels to Zig, whose ends are dropped half-way", 1000, 100, turns / 4, |i| {
+        let (s, r) = bounded(2);
+        let mut sum = zig::channels::sum_of(r, 1 + i % 2).open().unwrap();
+        let mut closing = Box::pin(sum.close());
+        for _ in 0..i % 5 {
+            assert!(closing.as_mut().now_or_never().is_none());
+            s.try_send(1).unwrap();
+        }
+        drop(closing);
+        // One or the other first, or both are done.
+        match i % 3 {
+            0 => drop((sum, s)),
+            1 => drop((s, sum)),
+            _ => {
+                drop(s);
+                assert_eq!(block_on(sum.close()).unwrap().count, i % 5);
+            }
+        }
+    });
+    leaves_nothing(
+        "channels from Zig, whose ends are dropped half-way",
+        1000,
+        100,
+        turns / 4,
+        |i| {
+            let (s, r) = bounded(2);
+            let mut buffers = zig::channels::make_buffers(s, 10, 1000).open().unwrap();
+            let mut closing = Box::pin(buffers.close());
+            for _ in 0..i % 5 {
+                assert!(closing.as_mut().now_or_never().is_none());
+                drop(r.try_recv());
+            }
+            drop(closing);
+            if i % 2 == 0 { drop((r, buffers)) } else { drop((buffers, r)) }
+        },
+    );
     leaves_nothing("sinks closed and sinks dropped", 1000, 100, turns / 4, |i| {
         let mut sink = zig::sum(104).open().unwrap();
         block_on(sink.send(i)).unwrap();

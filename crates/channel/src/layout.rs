@@ -84,7 +84,8 @@
 //! stores; instead, `last` says at which position word the ring ends. It is all ones while the ring is
 //! open and is exchanged once:
 //!
-//! * The sender closes by exchanging its own `tail` in, and then setting [`ENDED`] in `receivers`.
+//! * The sender closes by exchanging its own `tail` in, and then setting [`ENDED`] in `receivers`. It
+//!   publishes nothing after that: a receiver that has not seen the end would take what is refused.
 //! * The receiver closes by setting `ENDED` in `receivers`, calling `membarrier(2)` (if bit 0 of
 //!   `flags` is set) and passing a full fence, and then exchanging in the `tail` that it sees. It never
 //!   looks beyond `last`.

@@ -3,6 +3,9 @@
 //! the word, and `LOOM_LARGE` adds those that take minutes.
 #![cfg(ziggurat_loom)]
 
+#[path = "loom/histories.rs"]
+mod histories;
+
 use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::Pin;
@@ -75,7 +78,9 @@ fn models() {
     many_to_many();
     one_to_one();
     made_of_locks();
-    if std::env::var_os("LOOM_LARGE").is_some() {
+    let is_large = std::env::var_os("LOOM_LARGE").is_some();
+    histories::histories(is_large);
+    if is_large {
         large();
     }
 }
@@ -193,6 +198,15 @@ fn many_to_many() {
             Some(displaced) => assert_eq!((displaced, first, second), (1, 2, None)),
             None => assert_eq!((first, second), (1, Some(2))),
         }
+    });
+    model("whoever sees what another has taken sees that it was sent", 3, || {
+        let (s, r) = bounded(2);
+        let other = r.clone();
+        let a = thread::spawn(move || s.try_send(1).map(|()| s));
+        let b = thread::spawn(move || other.try_recv().map(|_| other));
+        let _ = r.try_recv();
+        assert_eq!((r.fault(), r.is_closed()), (None, false));
+        let _ends = (a.join().unwrap(), b.join().unwrap());
     });
     model("unbounded, across a segment's end", 1, || {
         let (s, r) = unbounded();

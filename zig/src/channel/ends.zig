@@ -145,6 +145,7 @@ pub fn Sender(comptime T: type) type {
         /// Closes the channel for everybody: nothing more can be sent, what is in it can be received.
         pub fn close(s: *Self) void {
             common.close(s);
+            if (s.ring == .one) s.ring.one.end();
         }
 
         pub fn isClosed(s: *const Self) bool {

@@ -54,21 +54,28 @@ pub fn Tx(comptime W: type) type {
         /// Free slots, of which `wanted` are enough.
         inline fn free(t: *Self, wanted: u64) Miss!u64 {
             const known = t.capacity - (t.tail -% t.head) / one;
-            return if (known >= wanted) known else t.freeSlow(known);
+            return if (known >= wanted) known else t.freeSlow();
         }
 
-        fn freeSlow(t: *Self, known: u64) Miss!u64 {
+        /// After the ring was closed from here: full, as far as this end knows, so that it looks before it writes.
+        pub fn end(t: *Self) void {
+            t.head = t.tail -% t.capacity * one;
+        }
+
+        fn freeSlow(t: *Self) Miss!u64 {
             const h = t.header;
+            // Before anything is published: a receiver that has not seen the end would take what is refused.
+            if (isClosed(h)) return error.Closed;
             // Acquire: the receiver has read the items whose slots are free now.
             const head = @atomicLoad(u64, &h.head, .acquire);
             const used = (t.tail -% head) / one;
             if (used > t.capacity) {
                 h.fail(.position);
-                return if (known > 0) known else error.Closed;
+                t.end();
+                return error.Closed;
             }
             t.head = head;
-            if (used < t.capacity) return t.capacity - used;
-            return if (isClosed(h)) error.Closed else error.Blocked;
+            return if (used < t.capacity) t.capacity - used else error.Blocked;
         }
 
         pub inline fn push(t: *Self, item: W) Miss!void {

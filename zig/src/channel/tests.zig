@@ -297,6 +297,24 @@ test "a sender that is closed on takes back what was refused" {
     r.deinit();
 }
 
+test "a sender that has closed writes nothing more, which the receiver might take" {
+    const channel: *TestChannel = try .create(u32, .one, 4, 0);
+    defer channel.deinit();
+    var s: Sender(u32) = try .fromAbi(&channel.header);
+    var r: Receiver(u32) = try .fromAbi(&channel.header);
+    try s.trySend(1);
+    const slots: [*]u32 = @ptrCast(@alignCast(channel.header.slots.?));
+    slots[1] = 77;
+    s.close();
+    try expectError(error.Closed, s.trySend(2));
+    try expectError(error.Closed, s.trySendMany(&.{ 2, 3 }));
+    try expectEqual(77, slots[1]);
+    try expectEqual(1, try r.recv(io));
+    try expectError(error.Closed, r.recv(io));
+    s.deinit();
+    r.deinit();
+}
+
 fn produce(s: *Sender(u64), mark: u64, count: u64, batch: usize) !void {
     var random: std.Random.DefaultPrng = .init(mark);
     var items: [16]u64 = undefined;

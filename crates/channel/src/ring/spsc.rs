@@ -146,22 +146,25 @@ impl<T> Tx<T> {
     fn free(&mut self, wanted: u64) -> Result<u64, Miss> {
         let capacity = self.ring.header.capacity;
         let free = capacity - self.tail.wrapping_sub(self.head) / ONE;
-        if free >= wanted { Ok(free) } else { self.free_slow(free) }
+        if free >= wanted { Ok(free) } else { self.free_slow() }
     }
 
     #[inline(never)]
-    fn free_slow(&mut self, known: u64) -> Result<u64, Miss> {
+    fn free_slow(&mut self) -> Result<u64, Miss> {
+        // Before anything is published: a receiver that has not seen the end would take what is refused.
+        if self.ring.is_closed() {
+            return Err(Miss::Closed);
+        }
         // Acquire: the receiver has read the items whose slots are free now.
         let head = self.ring.header.receivers_line.head.load(Ordering::Acquire);
         let used = self.tail.wrapping_sub(head) / ONE;
         if used > self.ring.header.capacity {
             self.ring.fail(FAULT_POSITION);
             self.close();
-            return if known > 0 { Ok(known) } else { Err(Miss::Closed) };
+            return Err(Miss::Closed);
         }
         self.head = head;
         match self.ring.header.capacity - used {
-            0 if self.ring.is_closed() => Err(Miss::Closed),
             0 => Err(Miss::Blocked),
             free => Ok(free),
         }
@@ -264,11 +267,12 @@ impl<T> Tx<T> {
 
     /// `true`: it was open.
     pub(crate) fn close(&mut self) -> bool {
-        let was_open = !self.ring.is_closed();
         self.ring.end_at(self.tail);
+        // Full, as far as this end knows: it looks, and sees that the ring is closed, before it writes.
+        self.head = self.tail.wrapping_sub(self.ring.header.capacity * ONE);
         let word = &self.ring.header.receivers.word;
-        // SeqCst: a receiver that parks from now on sees it.
-        word.fetch_or(ENDED, Ordering::SeqCst);
+        // SeqCst: a receiver that parks from now on sees it. Whoever sets it first has closed the ring.
+        let was_open = word.fetch_or(ENDED, Ordering::SeqCst) & ENDED == 0;
         full_fence(Ordering::SeqCst);
         self.ring.waiters.wake(&self.ring.header, Side::Receivers, usize::MAX);
         was_open
@@ -383,23 +387,29 @@ impl<T> Rx<T> {
         if self.closed {
             return false;
         }
-        let was_open = !self.ring.is_closed();
-        self.tail = self.end();
         self.closed = true;
+        // Acquire: what the sender did before it closed. It is about to set `ENDED` itself.
+        let last = self.ring.header.senders.last.load(Ordering::Acquire);
+        if last != OPEN {
+            self.tail = last;
+            return false;
+        }
+        let was_open;
+        (self.tail, was_open) = self.end();
         was_open
     }
 
-    /// Ends the ring, and returns where.
-    fn end(&self) -> u64 {
+    /// Ends the ring, and returns where, and whether it was open.
+    fn end(&self) -> (u64, bool) {
         let header = &self.ring.header;
-        header.receivers.word.fetch_or(ENDED, Ordering::SeqCst);
+        let was_open = header.receivers.word.fetch_or(ENDED, Ordering::SeqCst) & ENDED == 0;
         if header.flags & ASYMMETRIC != 0 {
             fence::heavy();
         }
         full_fence(Ordering::SeqCst);
         let last = self.ring.end_at(header.senders_line.tail.load(Ordering::Acquire));
         self.ring.waiters.wake(header, Side::Senders, usize::MAX);
-        last
+        (last, was_open)
     }
 
     pub(crate) fn is_terminated(&self) -> bool {

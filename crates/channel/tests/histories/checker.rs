@@ -74,6 +74,9 @@ impl<S> Log<'_, S> {
     }
 }
 
+/// What one thread does.
+pub type Part<'a, S> = Box<dyn FnOnce(&mut Log<'_, S>) + Send + 'a>;
+
 /// Runs each part on a thread of its own, all at once, and returns what they noted.
 pub fn record<S: Send, F>(parts: Vec<F>) -> Vec<Event<S>>
 where

@@ -1,14 +1,15 @@
-//! Linearizability: what threads saw of a channel while all used it at once must be what they could have seen
-//! one after the other.
+//! Linearizability: what threads saw of a channel while all used it at once must be what they could have
+//! seen one after the other.
 //!
-//! proptest makes the programs, with every operation there is, futures that are dropped when they were polled
-//! once or twice, and ends that go; each is run some times. A batch is as many steps as it has items: it is not
-//! atomic, but in order. Each model is tried on wrong histories, too.
+//! proptest makes the programs, with every operation there is, futures that are dropped when they were
+//! polled once or twice, and ends that go; each is run some times. A batch is as many steps as it has
+//! items: it is not atomic, but in order. Each model is tried on wrong histories, too.
 
 mod broadcast;
 mod checker;
 mod oneshot;
 mod queue;
+mod queue_model;
 mod spsc;
 #[path = "../support/mod.rs"]
 mod support;

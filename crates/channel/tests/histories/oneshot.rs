@@ -7,7 +7,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use ziggurat_channel::{TryRecvError, oneshot};
 
-use crate::checker::{Event, Log, Model, history, is_explained, pause, record};
+use crate::checker::{Event, Log, Model, Part, history, is_explained, pause, record};
 
 #[derive(Debug, Clone, Copy)]
 enum Step {
@@ -107,8 +107,7 @@ fn observe(before: &[(Act, u8)], sends: bool, receives: &[(Act, u8)]) -> Vec<Eve
         }
         log.call(|| drop(receiver), |()| vec![Step::Close]);
     };
-    let parts: Vec<Box<dyn FnOnce(&mut Log<'_, Step>) + Send + '_>> =
-        vec![Box::new(send), Box::new(receive)];
+    let parts: Vec<Part<'_, Step>> = vec![Box::new(send), Box::new(receive)];
     record(parts)
 }
 

@@ -7,8 +7,9 @@ use proptest::prelude::*;
 use ziggurat_channel::spsc::{self, Receiver, Sender};
 use ziggurat_channel::{TryRecvError, TrySendError};
 
-use crate::checker::{Event, Log, is_explained, pause, record};
-use crate::queue::{Act, Queue, Step, act, poll_some, received, sent_of};
+use crate::checker::{Event, Log, Part, is_explained, pause, record};
+use crate::queue::{Act, act, poll_some, received, sent_of};
+use crate::queue_model::{Queue, Step};
 
 /// What the threads at the two ends saw of a channel while each did its program.
 fn observe(capacity: usize, programs: &[Vec<(Act, u8)>; 2]) -> Vec<Event<Step>> {
@@ -28,8 +29,7 @@ fn observe(capacity: usize, programs: &[Vec<(Act, u8)>; 2]) -> Vec<Event<Step>> 
         }
         log.call(|| drop(receiver), |()| vec![Step::ReceiverGone]);
     };
-    let parts: Vec<Box<dyn FnOnce(&mut Log<'_, Step>) + Send>> =
-        vec![Box::new(send), Box::new(receive)];
+    let parts: Vec<Part<'static, Step>> = vec![Box::new(send), Box::new(receive)];
     record(parts)
 }
 

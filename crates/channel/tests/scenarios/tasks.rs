@@ -117,12 +117,10 @@ fn a_stream_is_forwarded_to_its_end() {
 /// Doug McIlroy's: each prime has a task that lets pass what it does not divide.
 #[test]
 fn numbers_through_a_sieve() {
-    fn filter(prime: u32, from: Receiver<u32>, into: Sender<u32>) -> impl Future<Output = ()> {
-        async move {
-            while let Ok(number) = from.recv().await {
-                if number % prime != 0 && into.send(number).await.is_err() {
-                    return;
-                }
+    async fn filter(prime: u32, from: Receiver<u32>, into: Sender<u32>) {
+        while let Ok(number) = from.recv().await {
+            if number % prime != 0 && into.send(number).await.is_err() {
+                return;
             }
         }
     }

@@ -35,8 +35,10 @@ impl<T> Bounded<'_, T> {
                 continue;
             }
             let after = self.header.advance(oldest, 1);
+            // Release: whoever sees that the oldest is gone sees the claim of the new one, and not an
+            // empty ring.
             let taken =
-                head_word.compare_exchange(oldest, after, Ordering::Relaxed, Ordering::Relaxed);
+                head_word.compare_exchange(oldest, after, Ordering::Release, Ordering::Relaxed);
             // `Err`: a receiver was faster, and nothing needs to go.
             let displaced = taken.ok().map(|_| {
                 let slot = self.slot(oldest);

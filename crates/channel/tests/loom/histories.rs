@@ -1,0 +1,186 @@
+//! Every execution of small programs is what one thread could have done.
+//!
+//! Twice: with a clock, so that the order must respect which call returned before which
+//! (linearizability); and without, so that nothing but the channel itself orders the threads' memory
+//! (sequential consistency).
+
+#[path = "../histories/checker.rs"]
+#[allow(dead_code, reason = "its threads are not loom's")]
+mod checker;
+#[path = "../histories/queue_model.rs"]
+#[allow(dead_code, reason = "not all of the operations are used here")]
+mod queue_model;
+
+use std::fmt::Write;
+
+use loom::sync::Arc;
+use loom::sync::atomic::{AtomicU64, Ordering};
+use loom::thread;
+use ziggurat_channel::{Receiver, Sender, TryRecvError, TrySendError, bounded, spsc, unbounded};
+
+use self::checker::{Event, is_explained};
+use self::queue_model::{Queue, Step};
+
+/// What a thread does next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Act {
+    Send,
+    Recv,
+    Force,
+    Close,
+}
+
+use Act::{Close, Force, Recv, Send};
+
+/// What each of two threads does.
+type Program = [[Act; 2]; 2];
+
+/// Those with which something has to be decided: who is first, and what the other sees.
+const SMALL: [Program; 7] = [
+    [[Send, Recv], [Recv, Recv]],
+    [[Send, Send], [Recv, Recv]],
+    [[Send, Recv], [Send, Recv]],
+    [[Send, Close], [Recv, Recv]],
+    [[Send, Close], [Send, Recv]],
+    [[Force, Force], [Recv, Recv]],
+    [[Force, Close], [Send, Recv]],
+];
+
+/// All there are, without those that are the same with the threads exchanged.
+fn large() -> Vec<Program> {
+    const ACTS: [Act; 4] = [Send, Recv, Force, Close];
+    let pairs: Vec<_> = ACTS.into_iter().flat_map(|a| ACTS.map(|b| [a, b])).collect();
+    let programs = (0..pairs.len()).flat_map(|i| (0..=i).map(move |j| (i, j)));
+    programs.map(|(i, j)| [pairs[i], pairs[j]]).collect()
+}
+
+/// The diary of a thread.
+struct Log {
+    clock: Option<Arc<AtomicU64>>,
+    thread: usize,
+    events: Vec<Event<Step>>,
+}
+
+impl Log {
+    fn now(&self, otherwise: u64) -> u64 {
+        self.clock.as_ref().map_or(otherwise, |clock| clock.fetch_add(1, Ordering::SeqCst))
+    }
+
+    fn call(&mut self, call: impl FnOnce() -> Step) {
+        let called = self.now(0);
+        let step = call();
+        let returned = self.now(u64::MAX);
+        self.events.push(Event { thread: self.thread, called, returned, step });
+    }
+}
+
+fn sent(item: u64, sent: Result<(), TrySendError<u64>>) -> Step {
+    match sent {
+        Ok(()) => Step::Sent(item),
+        Err(TrySendError::Full(_)) => Step::Full,
+        Err(TrySendError::Closed(_)) => Step::SendClosed,
+    }
+}
+
+fn received(received: Result<u64, TryRecvError>) -> Step {
+    match received {
+        Ok(item) => Step::Received(item),
+        Err(TryRecvError::Empty) => Step::Empty,
+        Err(TryRecvError::Closed) => Step::RecvClosed,
+    }
+}
+
+fn play(acts: [Act; 2], s: &Sender<u64>, r: &Receiver<u64>, log: &mut Log) {
+    for (act, item) in acts.into_iter().zip(log.thread as u64 * 10..) {
+        log.call(|| match act {
+            Send => sent(item, s.try_send(item)),
+            Recv => received(r.try_recv()),
+            Force => s
+                .force_send(item)
+                .map_or(Step::SendClosed, |displaced| Step::Forced(item, displaced)),
+            Close => Step::Closed(s.close()),
+        });
+    }
+}
+
+/// One execution.
+fn check(capacity: Option<usize>, programs: Program, timed: bool) {
+    let (s, r) = capacity.map_or_else(unbounded, bounded);
+    let clock = timed.then(|| Arc::new(AtomicU64::new(0)));
+    let log = |thread| Log { clock: clock.clone(), thread, events: Vec::new() };
+    let (mut log, mut others) = (log(0), log(1));
+    let (other_s, other_r) = (s.clone(), r.clone());
+    let other = thread::spawn(move || {
+        play(programs[1], &other_s, &other_r, &mut others);
+        (others.events, other_s, other_r)
+    });
+    play(programs[0], &s, &r, &mut log);
+    let (events, _s, _r) = other.join().unwrap();
+    log.events.extend(events);
+    // The ends go when all is done.
+    explain(&Queue::new(capacity, 2, 2), &log.events);
+}
+
+/// One execution, with the threads at the two ends.
+fn check_one_to_one(capacity: usize, programs: Program, timed: bool) {
+    let (mut s, mut r) = spsc::bounded(capacity);
+    let clock = timed.then(|| Arc::new(AtomicU64::new(0)));
+    let log = |thread| Log { clock: clock.clone(), thread, events: Vec::new() };
+    let (mut log, mut others) = (log(0), log(1));
+    let other = thread::spawn(move || {
+        for act in programs[1] {
+            others.call(|| match act {
+                Close => Step::Closed(r.close()),
+                _ => received(r.try_recv()),
+            });
+        }
+        (others.events, r)
+    });
+    for (act, item) in programs[0].into_iter().zip(0..) {
+        log.call(|| match act {
+            Close => Step::Closed(s.close()),
+            _ => sent(item, s.try_send(item)),
+        });
+    }
+    let (events, _r) = other.join().unwrap();
+    log.events.extend(events);
+    explain(&Queue::one_to_one(capacity), &log.events);
+}
+
+fn explain(model: &Queue, events: &[Event<Step>]) {
+    let explained = is_explained(model, events);
+    assert!(explained, "no order explains {events:#?}");
+}
+
+fn name(kind: &str, programs: Program) -> String {
+    let mut name = format!("histories of {kind}:");
+    for acts in programs {
+        let _ = write!(name, " {:?}+{:?}", acts[0], acts[1]);
+    }
+    name
+}
+
+/// The few, or all of them.
+pub fn histories(all: bool) {
+    let programs = if all { large() } else { SMALL.to_vec() };
+    for timed in [true, false] {
+        let how = if timed { "a queue" } else { "a queue, without a clock" };
+        for &program in &programs {
+            for capacity in [Some(1), Some(2), None] {
+                let kind = capacity.map_or("unbounded".into(), |n| format!("room for {n}"));
+                let name = name(&format!("{how}, {kind}"), program);
+                super::model(&name, 2, move || check(capacity, program, timed));
+            }
+        }
+        for program in [[[Send, Send], [Recv, Recv]], [[Send, Close], [Recv, Recv]]]
+            .into_iter()
+            .chain([[[Send, Send], [Recv, Close]], [[Send, Close], [Close, Recv]]])
+            .chain([[[Close, Send], [Recv, Recv]], [[Close, Send], [Recv, Close]]])
+        {
+            for capacity in [1, 2] {
+                let name = name(&format!("{how}, one to one, room for {capacity}"), program);
+                super::model(&name, 3, move || check_one_to_one(capacity, program, timed));
+            }
+        }
+    }
+}
