@@ -79,6 +79,15 @@ impl<T> Sender<T> {
     /// When the channel is full or closed. The error gives the item back.
     #[inline]
     pub fn try_send(&mut self, item: T) -> Result<(), TrySendError<T>> {
+        match self.tx.push_quick(item) {
+            Ok(()) => Ok(()),
+            Err(item) => self.try_send_slow(item),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn try_send_slow(&mut self, item: T) -> Result<(), TrySendError<T>> {
         self.tx.push(item).map_err(|(miss, item)| match miss {
             Miss::Closed => TrySendError::Closed(item),
             _ => TrySendError::Full(item),
@@ -229,6 +238,15 @@ impl<T> Receiver<T> {
     /// When the channel is empty.
     #[inline]
     pub fn try_recv(&mut self) -> Result<T, TryRecvError> {
+        match self.rx.pop_quick() {
+            Some(item) => Ok(item),
+            None => self.try_recv_slow(),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn try_recv_slow(&mut self) -> Result<T, TryRecvError> {
         self.rx.pop().map_err(|miss| match miss {
             Miss::Closed => TryRecvError::Closed,
             _ => TryRecvError::Empty,
@@ -313,9 +331,9 @@ impl<T> Future for Send<'_, T> {
         // See `Recv::poll`.
         if !this.wait.is_parked() {
             if let Some(item) = this.item.take() {
-                match this.sender.tx.push(item) {
+                match this.sender.tx.push_quick(item) {
                     Ok(()) => return Poll::Ready(Ok(())),
-                    Err((_, item)) => this.item = Some(item),
+                    Err(item) => this.item = Some(item),
                 }
             }
         }
@@ -387,7 +405,7 @@ impl<T> Future for Recv<'_, T> {
         // The item goes straight into the result here, without a detour through memory: a wide load of
         // what was just stored in parts costs more than the rest of the operation.
         if !self.wait.is_parked() {
-            if let Ok(item) = self.receiver.rx.pop() {
+            if let Some(item) = self.receiver.rx.pop_quick() {
                 return Poll::Ready(Ok(item));
             }
         }
@@ -447,6 +465,11 @@ impl<T> Stream for Receiver<T> {
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<T>> {
         let Receiver { rx, wait } = self.get_mut();
+        if !wait.is_parked() {
+            if let Some(item) = rx.pop_quick() {
+                return Poll::Ready(Some(item));
+            }
+        }
         let received = ready!(wait.poll(cx, rx, Side::Receivers, |rx| rx.pop()));
         *wait = Wait::default();
         Poll::Ready(received.ok())
@@ -475,7 +498,9 @@ impl<T> Sink<T> for Sender<T> {
 
     /// The error gives the item back: the channel was closed, or not ready.
     fn start_send(self: Pin<&mut Self>, item: T) -> Result<(), Self::Error> {
-        self.get_mut().tx.push(item).map_err(|(_, item)| SendError(Some(item)))
+        let tx = &mut self.get_mut().tx;
+        let sent = tx.push_quick(item).or_else(|item| tx.push(item));
+        sent.map_err(|(_, item)| SendError(Some(item)))
     }
 
     /// There is nothing to flush.
