@@ -27,6 +27,8 @@ const PROBE: u32 = 3;
 pub(crate) const BATCH: u32 = 32;
 /// As [`BATCH`], for one-to-one rings, which fill faster and suffer less.
 pub(crate) const BATCH_SPSC: u32 = 8;
+/// Pauses at most: a large ring takes a large batch.
+pub(crate) const LONGEST_BATCH: u64 = 64;
 /// Batches in one turn.
 const BATCHES: u32 = 4;
 /// Pauses of looking on in one turn.

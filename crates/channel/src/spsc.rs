@@ -312,7 +312,6 @@ impl<T> Receiver<T> {
 
 /// A future that sends an item. Made by [`Sender::send`].
 #[must_use = "futures do nothing unless you `.await` or poll them"]
-#[derive(Debug)]
 pub struct Send<'a, T> {
     sender: &'a mut Sender<T>,
     item: Option<T>,
@@ -367,6 +366,12 @@ impl<T> Drop for Send<'_, T> {
     }
 }
 
+impl<T> fmt::Debug for Send<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Send").finish_non_exhaustive()
+    }
+}
+
 /// Waits for room.
 struct Room<'a, T> {
     sender: &'a mut Sender<T>,
@@ -391,7 +396,6 @@ impl<T> Drop for Room<'_, T> {
 
 /// A future that receives an item. Made by [`Receiver::recv`].
 #[must_use = "futures do nothing unless you `.await` or poll them"]
-#[derive(Debug)]
 pub struct Recv<'a, T> {
     receiver: &'a mut Receiver<T>,
     wait: Wait,
@@ -430,9 +434,14 @@ impl<T> Drop for Recv<'_, T> {
     }
 }
 
+impl<T> fmt::Debug for Recv<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Recv").finish_non_exhaustive()
+    }
+}
+
 /// A future that receives a batch. Made by [`Receiver::recv_many`].
 #[must_use = "futures do nothing unless you `.await` or poll them"]
-#[derive(Debug)]
 pub struct RecvMany<'a, T> {
     receiver: &'a mut Receiver<T>,
     into: &'a mut Vec<T>,
@@ -457,6 +466,12 @@ impl<T> Future for RecvMany<'_, T> {
 impl<T> Drop for RecvMany<'_, T> {
     fn drop(&mut self) {
         self.wait.end(&self.receiver.rx, Side::Receivers, true);
+    }
+}
+
+impl<T> fmt::Debug for RecvMany<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RecvMany").finish_non_exhaustive()
     }
 }
 

@@ -24,7 +24,7 @@ const OFTEN: u64 = 256;
 /// How many times in a row.
 const STREAK: u32 = 4;
 /// A side that parks after this many items parks rarely.
-const RARELY: u64 = 1 << 16;
+const RARELY: u64 = 2048;
 
 /// A waiter's entry, which is its own from its first wait to [`unpark`](WaitList::unpark). Nobody else's
 /// entry can be taken for it meanwhile.

@@ -5,7 +5,7 @@ use std::task::{Context, Poll, Waker};
 
 use crate::fence;
 use crate::layout::{Header, KIND_SPSC, ONE};
-use crate::patience::{BATCH, BATCH_SPSC, Experience, Patience, Turn};
+use crate::patience::{BATCH, BATCH_SPSC, Experience, LONGEST_BATCH, Patience, Turn};
 use crate::ring::Miss;
 use crate::sync::{AtomicU32, Backoff, Ordering};
 use crate::wait::{Key, WaitList};
@@ -120,7 +120,8 @@ impl Waiters {
             Side::Senders => &header.receivers_line.head,
         };
         let experience = (&self.looks[side as usize], &self.looks[side.other() as usize]);
-        let batch = if header.kind == KIND_SPSC { BATCH_SPSC } else { BATCH };
+        let shortest = if header.kind == KIND_SPSC { BATCH_SPSC } else { BATCH };
+        let batch = (header.capacity / 16).clamp(shortest.into(), LONGEST_BATCH) as u32;
         patience.turn(cx, batches, batch, experience, || other.load(Ordering::Relaxed))
     }
 }
