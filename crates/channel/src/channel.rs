@@ -137,33 +137,26 @@ impl<T> Channel<T> {
         unsafe { Unbounded::new(&self.header, &self.memory.spare) }
     }
 
-    /// Moves an item in, without waiting for anybody.
+    /// Moves an item in if that takes no second look. `Err` says nothing more.
     #[inline(always)]
-    pub(crate) fn push(&self, item: T) -> Result<(), (Miss, T)> {
+    pub(crate) fn push_quick(&self, item: T) -> Result<(), T> {
         if !self.is_bounded() {
-            return self.push_unbounded(item);
+            return Err(item);
         }
-        match self.ring().push(item) {
-            Ok(parked) => {
-                self.sent(parked, 1);
-                Ok(())
-            }
-            Err((miss, item)) => Err((self.check(miss), item)),
-        }
+        self.ring().push_quick(item)?;
+        self.moved(Side::Receivers, 1);
+        Ok(())
     }
 
-    // A function of its own, so that the bounded path does not save registers for it.
-    #[inline(never)]
-    fn push_unbounded(&self, item: T) -> Result<(), (Miss, T)> {
-        match self.segments().push(item) {
-            Ok(parked) => {
-                if parked {
-                    self.wake(Side::Receivers, 1);
-                }
-                Ok(())
-            }
-            Err(item) => Err((Miss::Closed, item)),
+    /// Moves an item in, without waiting for anybody.
+    pub(crate) fn push(&self, item: T) -> Result<(), (Miss, T)> {
+        if self.is_bounded() {
+            self.ring().push(item).map_err(|(miss, item)| (self.check(miss), item))?;
+        } else {
+            self.segments().push(item).map_err(|item| (Miss::Closed, item))?;
         }
+        self.moved(Side::Receivers, 1);
+        Ok(())
     }
 
     /// As [`push`](Self::push), but waits while somebody else is in the middle of an operation.
@@ -188,8 +181,8 @@ impl<T> Channel<T> {
         let mut backoff = Backoff::new();
         loop {
             match self.ring().force(item) {
-                Ok((displaced, parked)) => {
-                    self.sent(parked, 1);
+                Ok(displaced) => {
+                    self.moved(Side::Receivers, 1);
                     return match displaced {
                         Some(item) if !inspect::passes(&self.header, &item) => {
                             Ok(self.refuse(item).ok())
@@ -207,34 +200,36 @@ impl<T> Channel<T> {
         }
     }
 
-    /// Takes an item out, without waiting for anybody.
+    /// Takes an item out if that takes no second look. `None` says nothing more.
     #[inline(always)]
+    pub(crate) fn pop_quick(&self) -> Option<T> {
+        if !self.is_bounded() {
+            return None;
+        }
+        let item = self.ring().pop_quick()?;
+        self.moved(Side::Senders, 1);
+        if inspect::passes(&self.header, &item) { Some(item) } else { self.refuse(item).ok() }
+    }
+
+    /// Takes an item out, without waiting for anybody.
     pub(crate) fn pop(&self) -> Result<T, Miss> {
         if !self.is_bounded() {
-            return self.pop_unbounded();
+            let item = self.segments().pop()?;
+            self.moved(Side::Senders, 1);
+            return Ok(item);
         }
-        match self.ring().pop() {
-            Ok((item, parked)) => {
-                self.received(parked, 1);
-                if inspect::passes(&self.header, &item) { Ok(item) } else { self.refuse(item) }
-            }
-            Err(miss) => Err(self.check(miss)),
-        }
+        let item = self.ring().pop().map_err(|miss| self.check(miss))?;
+        self.moved(Side::Senders, 1);
+        if inspect::passes(&self.header, &item) { Ok(item) } else { self.refuse(item) }
     }
 
     /// An item that cannot be is left alone, and the channel is closed. Yields the next one.
     #[cold]
+    #[inline(never)]
     fn refuse(&self, item: T) -> Result<T, Miss> {
         std::mem::forget(item);
         self.fail(FAULT_ITEM);
         self.pop()
-    }
-
-    #[inline(never)]
-    fn pop_unbounded(&self) -> Result<T, Miss> {
-        let item = self.segments().pop()?;
-        self.received(false, 1);
-        Ok(item)
     }
 
     /// As [`pop`](Self::pop), but waits while somebody else is in the middle of an operation.
@@ -264,13 +259,13 @@ impl<T> Channel<T> {
         let most = items.len() as u64;
         if self.is_bounded() {
             let claim = self.ring().claim_push(most).map_err(|miss| self.check(miss))?;
-            let parked = self.ring().fill(claim, &mut items.drain(..claim.count()));
-            self.sent(parked, claim.count());
+            self.ring().fill(claim, &mut items.drain(..claim.count()));
+            self.moved(Side::Receivers, claim.count());
             Ok(claim.count())
         } else {
             let claim = self.segments().claim_push(most).ok_or(Miss::Closed)?;
-            let parked = self.segments().fill(claim, &mut items.drain(..claim.count()));
-            self.sent(parked, claim.count());
+            self.segments().fill(claim, &mut items.drain(..claim.count()));
+            self.moved(Side::Receivers, claim.count());
             Ok(claim.count())
         }
     }
@@ -283,8 +278,8 @@ impl<T> Channel<T> {
             items.reserve(most);
             let claim = self.ring().claim_pop(most as u64).map_err(|miss| self.check(miss))?;
             let before = items.len();
-            let parked = self.ring().drain(claim, |item| items.push(item));
-            self.received(parked, claim.count());
+            self.ring().drain(claim, |item| items.push(item));
+            self.moved(Side::Senders, claim.count());
             if inspect::retain(&self.header, items, before) < claim.count() {
                 self.fail(FAULT_ITEM);
                 if items.len() == before {
@@ -297,7 +292,7 @@ impl<T> Channel<T> {
             items.reserve(most);
             let claim = self.segments().claim_pop(most as u64)?;
             self.segments().drain(claim, |item| items.push(item));
-            self.received(false, claim.count());
+            self.moved(Side::Senders, claim.count());
             Ok(claim.count())
         }
     }
@@ -318,44 +313,48 @@ impl<T> Channel<T> {
         if !self.is_bounded() {
             return self.push(item).map_err(|(_, item)| item);
         }
-        let parked = self.ring().push_reserved(item)?;
-        self.sent(parked, 1);
+        self.ring().push_reserved(item)?;
+        self.moved(Side::Receivers, 1);
         Ok(())
     }
 
     /// Gives back what [`reserve`](Self::reserve) has kept.
     pub(crate) fn unreserve(&self) {
-        if self.is_bounded() && self.ring().unreserve() {
-            self.wake(Side::Senders, 1);
+        if self.is_bounded() {
+            self.ring().unreserve();
+            self.moved(Side::Senders, 1);
         }
     }
 
-    /// After a send: wakes whom it concerns.
+    /// After something was moved that `count` of a side may wait for: wakes whom it concerns.
     #[inline(always)]
-    fn sent(&self, receiver_parked: bool, count: usize) {
-        if receiver_parked {
-            self.wake(Side::Receivers, count);
-        }
-        // Relaxed: see "A slot that is claimed but not finished" in `layout`.
-        if self.header.senders.word.load(Ordering::Relaxed) & PARKED != 0 {
-            self.pass_on(Side::Senders);
+    fn moved(&self, side: Side, count: usize) {
+        // SeqCst: see "Parked words" in `layout`.
+        let receivers = self.header.receivers.word.load(Ordering::SeqCst);
+        let senders = self.header.senders.word.load(Ordering::SeqCst);
+        if receivers | senders != 0 {
+            self.wake_after(side, count);
         }
     }
 
-    /// After a receive: wakes whom it concerns.
-    #[inline(always)]
-    fn received(&self, sender_parked: bool, count: usize) {
-        if sender_parked {
-            self.wake(Side::Senders, count);
+    #[cold]
+    #[inline(never)]
+    fn wake_after(&self, side: Side, count: usize) {
+        let words = [&self.header.receivers.word, &self.header.senders.word];
+        // SeqCst: as in `moved`.
+        let is_parked = |side: Side| words[side as usize].load(Ordering::SeqCst) & PARKED != 0;
+        if is_parked(side) {
+            self.wake(side, count);
         }
-        if self.header.receivers.word.load(Ordering::Relaxed) & PARKED != 0 {
-            self.pass_on(Side::Receivers);
+        let own = side.other();
+        // See "A slot that is claimed but not finished" in `layout`.
+        if is_parked(own) {
+            self.pass_on(own);
         }
     }
 
     /// Wakes one of a side, if it would find what it waits for.
     #[cold]
-    #[inline(never)]
     fn pass_on(&self, side: Side) {
         let ready = match side {
             Side::Senders => self.is_bounded() && self.ring().has_room(),

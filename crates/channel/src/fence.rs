@@ -1,4 +1,5 @@
 //! The asymmetric fence: it costs a side that moves items nothing, and the side that parks a system call.
+//! One-to-one rings are built on it.
 //!
 //! Waiting is Dekker's problem. One side publishes an item and then looks whether anybody is parked;
 //! the other says that it is parked and then looks whether there is an item. One of them has to see the
@@ -72,6 +73,17 @@ pub(crate) fn is_asymmetric() -> bool {
 #[inline(always)]
 pub(crate) fn light() {
     std::sync::atomic::compiler_fence(std::sync::atomic::Ordering::SeqCst);
+}
+
+/// A publisher's half where the publication is a sequentially consistent exchange already, before this.
+///
+/// Such an exchange and sequentially consistent loads after it are in one order with the parker's fence,
+/// on every processor: nothing more is needed. Loom takes these accesses for acquire and release only.
+#[inline(always)]
+pub(crate) fn after_exchange() {
+    if cfg!(ziggurat_loom) {
+        crate::sync::fence(crate::sync::Ordering::SeqCst);
+    }
 }
 
 /// The parker's half, when the ring is asymmetric.

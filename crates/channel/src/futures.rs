@@ -44,9 +44,9 @@ impl<T> Future for Send<'_, T> {
         // See `Recv::poll`.
         if !this.wait.is_parked() {
             if let Some(item) = this.item.take() {
-                match this.sender.channel.push(item) {
+                match this.sender.channel.push_quick(item) {
                     Ok(()) => return Poll::Ready(Ok(())),
-                    Err((_, item)) => this.item = Some(item),
+                    Err(item) => this.item = Some(item),
                 }
             }
         }
@@ -114,7 +114,7 @@ impl<T> Future for Recv<'_, T> {
         // The item goes straight into the result here, without a detour through memory: a wide load of
         // what was just stored in parts costs more than the rest of the operation.
         if !self.wait.is_parked() {
-            if let Ok(item) = self.receiver.channel.pop() {
+            if let Some(item) = self.receiver.channel.pop_quick() {
                 return Poll::Ready(Ok(item));
             }
         }

@@ -14,7 +14,7 @@
 //! | 12 | 2 | `abi_major` | maker |
 //! | 14 | 2 | `abi_minor` | maker |
 //! | 16 | 4 | `kind`: 1 many-to-many bounded, 2 many-to-many unbounded, 3 one-to-one bounded | maker |
-//! | 20 | 4 | `flags`: bit 0 the fence is asymmetric | maker |
+//! | 20 | 4 | `flags`: bit 0 one-to-one, the fence is asymmetric | maker |
 //! | 24 | 8 | `capacity`, in items, exact; 0 unbounded | maker |
 //! | 32 | 8 | `mask`: `slots - 1` when the number of slots is a power of two, else 0 | maker |
 //! | 40 | 8 | `wrap`: the position word that counts as 0 again; 0: 2⁶⁴ | maker |
@@ -60,20 +60,20 @@
 //! | `p + capacity` | free again, one lap later |
 //!
 //! *Send*: read `tail`; if closed, fail. With `r` reserved slots look at the stamp of the slot of `p + r`
-//! (acquire): it must be free. Swap `tail` from what was read to the next position (relaxed: the stamps
-//! carry the order). Write the item, store the stamp `p + 1` (release). Then the fence, and look at
-//! `receivers`.
+//! (acquire): it must be free. Swap `tail` from what was read to the next position (sequentially
+//! consistent, for the sake of those who park; the stamps carry the order of the items). Write the item,
+//! store the stamp `p + 1` (release). Then look at `receivers`, and at `senders` (see below).
 //! *Receive*: the same with `head`, the stamp `p + 1`, and `p + capacity` in the end; then look at
-//! `senders`. A batch checks a run of stamps, claims it by one swap, and fences once.
+//! `senders`, and at `receivers`. A batch checks a run of stamps, claims it by one swap, and looks once.
 //! *Reserve*: as for sending, but swap `tail` to one more reserved slot and leave the position. The slots
 //! from `p` to `p + r` are free from then on, whoever is first, so whoever holds the reservation later
 //! swaps `tail` to one position more and one reservation less, with no check at all.
 //! *Closed and drained* is `CLOSED` in `tail` and `head` at the same position.
 //!
 //! A slot that is claimed but not finished (its claimer was interrupted) makes those behind it wait,
-//! though they are finished. Whoever parks because of it is woken when it is finished. Whoever finishes
-//! an operation and sees others of its own side parked looks at the next slot, too, and wakes one of
-//! them if that one is ready: so the finished ones behind it are not forgotten.
+//! though they are finished. Whoever finishes an operation and sees others of its own side parked looks
+//! at the next slot, too, and wakes one of them if that one is ready: so the finished ones behind it are
+//! not forgotten.
 //!
 //! # One-to-one, bounded (kind 3)
 //!
@@ -98,32 +98,49 @@
 //!
 //! A segment is a pointer to the next segment (8 bytes), a count of emptied slots (8 bytes), and 63
 //! slots like those of kind 1. A position modulo 64 is a slot's index; 63 means that the next segment
-//! is being linked. A stamp is 0 or [`FULL`]. *Send*: swap `tail` to the next position; whoever claims
+//! is being linked. A stamp is 0 or [`FULL`]. *Send*: swap `tail` to the next position (sequentially
+//! consistent); whoever claims
 //! index 62 then stores the new segment to `tail_ptr`, adds another [`ONE`] to `tail`, and stores the
-//! segment's link. Write, store the stamp, fence, look at `receivers`. *Receive*: compare `head` with
+//! segment's link. Write, store the stamp, look at `receivers`. *Receive*: compare `head` with
 //! `tail` (bit 0 in `head` says that they are in different segments, so that `tail` need not be read),
 //! swap `head`; whoever claims index 62 waits for the link and stores `head_ptr` and `head`. Wait for
 //! the stamp, read, add to the count; who makes it 63 recycles the segment. This kind is for both ends
 //! in Rust: positions of a hostile peer are not checked.
 //!
-//! # Parked words and the fence
+//! # Parked words
 //!
 //! | bit | meaning |
 //! |---|---|
 //! | 0 [`PARKED`] | somebody of that side is in the waiting list: call `wake` after a publication |
-//! | 1 [`STRICT`] | publish with sequential consistency |
+//! | 1 [`STRICT`] | one-to-one: publishers pass a barrier |
 //! | 2 [`ENDED`] | one-to-one, in `receivers`: closed |
 //!
-//! A publisher first publishes, and then reads the other side's parked word; a parker first sets
-//! `PARKED`, and then looks for what it waits for. In between both have a barrier, so that one of them
-//! sees the other. Publishing is: read the word; with `STRICT`, exchange the stamp (sequentially
-//! consistent); without it, store it (release) and do no more than a compiler fence. Then read the word
-//! again (sequentially consistent): `STRICT`, when it was not there before, means a fence and a third
-//! look. With `PARKED`, call [`VTable::wake`]. The parker's barrier is `membarrier(2)` as long as the
-//! word is not `STRICT`, and a fence when it is. A side that parks often makes its word strict, by way
-//! of one `membarrier`, and so shares the cost; it becomes lenient again, under the list's lock and
-//! with nobody in the list, when there was a long run without parking. Without bit 0 in `flags` a word
-//! is always strict.
+//! This is Dekker's problem. A publisher publishes, and then reads the other side's parked word; a parker
+//! sets `PARKED`, passes a full fence, and then looks for what it waits for. One of them has to see the
+//! other.
+//!
+//! *Kinds 1 and 2.* What is published here is the claim: the swap that moves `tail` (or `head`, or gives a
+//! reservation back). It, and the load of the parked word that follows the stamp, are sequentially
+//! consistent. If the parker's look misses the claim, then its fence comes before the claim in the one
+//! order of all that is sequentially consistent; the claim comes before the load; so the load comes
+//! after the fence, and sees `PARKED`. No side needs a barrier more than that: a swap is one anyway, and
+//! the load is a plain one on x86. If the look does see the claim, but not yet the stamp, this says
+//! nothing: the claimer may have read the word already while its stamp is still on its way. The slot is
+//! in use then, neither full nor empty, and nobody sleeps over that: the parker looks again until the
+//! slot is settled. It stays in the list meanwhile. (In Rust the task is polled again. After a tenth of a
+//! millisecond, which only a claimer takes that does not run or never finishes, it calls `membarrier(2)`,
+//! where there is one, and looks once more: now either the stamp is visible, or the claimer's load is
+//! still to come and will see `PARKED`; and so it may sleep.)
+//!
+//! *Kind 3.* What is published is `tail` or `head`, by a store (release), with no more than a compiler
+//! fence before the load of the word. If the word is 0, that was all. If not, the publisher passes a full
+//! fence and loads it again. The parker's barrier is `membarrier(2)` as long as the word is not `STRICT`,
+//! and its fence alone when it is. A side that parks often makes its word strict, by way of one
+//! `membarrier`, and so shares the cost; it becomes lenient again, under the list's lock and with nobody
+//! in the list, when there was a long run without parking. Without bit 0 in `flags` a word is always
+//! strict.
+//!
+//! With `PARKED`, call [`VTable::wake`].
 
 use std::ffi::c_void;
 #[cfg(all(target_pointer_width = "64", not(ziggurat_loom)))]
@@ -367,9 +384,10 @@ impl Header {
         value: usize,
     ) -> Self {
         let power = capacity.is_power_of_two();
-        let asymmetric = crate::fence::is_asymmetric();
+        let asymmetric = kind == KIND_SPSC && crate::fence::is_asymmetric();
+        let strict = kind == KIND_SPSC && !asymmetric;
         let parked = || ParkedLine {
-            word: AtomicU32::new(if asymmetric { 0 } else { STRICT }),
+            word: AtomicU32::new(if strict { STRICT } else { 0 }),
             reserved: 0,
             last: AtomicU64::new(u64::MAX),
         };

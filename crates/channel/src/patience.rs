@@ -5,11 +5,13 @@
 //! looks whether the other side is at work right now, on another core: then it stays away from the
 //! lines for as long as it takes to move a batch, and takes the batch.
 //!
-//! If the other side stands still, the task looks on for a while, in short turns between which other
-//! tasks of its thread run, or parks at once. That depends on what happened before on this side of this
-//! channel: looking on is worth while if waits are short and ended by another thread. It is not if it
-//! is tasks of the same thread that take turns (to park is the quickest way to let the other one run),
-//! or if the channel is idle most of the time.
+//! If the other side found nothing on this very thread when it waited last, the two take turns on one
+//! thread: to park is then the quickest way to let the other one run, and looking on would only keep it
+//! from running. Otherwise the task looks on for a while, in short turns between which other tasks of
+//! its thread run. For how long depends on what happened before on this side of this channel: it is
+//! worth while if waits are short, and the executor runs a woken task elsewhere than where it was
+//! woken. It is not if the executor lets a woken task follow the one that woke it, or if the channel is
+//! idle most of the time.
 
 use std::cell::Cell;
 use std::sync::OnceLock;
@@ -25,6 +27,8 @@ const PROBE: u32 = 3;
 pub(crate) const BATCH: u32 = 32;
 /// As [`BATCH`], for one-to-one rings, which fill faster and suffer less.
 pub(crate) const BATCH_SPSC: u32 = 8;
+/// Pauses at most: a large ring takes a large batch.
+pub(crate) const LONGEST_BATCH: u64 = 64;
 /// Batches in one turn.
 const BATCHES: u32 = 4;
 /// Pauses of looking on in one turn.
@@ -40,9 +44,12 @@ const FIRST: u32 = 4_000;
 pub(crate) struct Experience {
     /// For how long it is worth while to look on, in nanoseconds.
     worth: AtomicU32,
-    /// Who parked last.
-    thread: AtomicUsize,
-    /// When, in nanoseconds.
+    /// The thread on which one of this side found nothing last; 0: not yet.
+    here: AtomicUsize,
+    /// The thread that woke one of this side last.
+    woken_by: AtomicUsize,
+    /// When one of this side parked last although the other one is on another thread, in nanoseconds;
+    /// 0: the last one parked because it is not.
     since: AtomicU64,
 }
 
@@ -50,7 +57,8 @@ impl Experience {
     pub(crate) fn new() -> Self {
         Experience {
             worth: AtomicU32::new(FIRST),
-            thread: AtomicUsize::new(0),
+            here: AtomicUsize::new(0),
+            woken_by: AtomicUsize::new(0),
             since: AtomicU64::new(0),
         }
     }
@@ -65,22 +73,41 @@ impl Experience {
         self.worth.store(nanos.min(LONGEST), Ordering::Relaxed);
     }
 
-    /// Somebody parks.
-    pub(crate) fn parks(&self) {
+    /// One of this side found nothing. `true`: the other side is on this thread, too, or it is not known
+    /// where it is.
+    fn takes_turns_with(&self, other: &Experience) -> bool {
+        let here = this_thread();
+        if self.here.load(Ordering::Relaxed) != here {
+            self.here.store(here, Ordering::Relaxed);
+        }
+        let seen = (other.here.load(Ordering::Relaxed), self.woken_by.load(Ordering::Relaxed));
+        seen == (0, 0) || seen.0 == here || seen.1 == here
+    }
+
+    /// One of this side parks.
+    pub(crate) fn parks(&self, other: &Experience) {
         if cfg!(not(any(ziggurat_loom, miri))) {
-            self.thread.store(this_thread(), Ordering::Relaxed);
-            self.since.store(now(), Ordering::Relaxed);
+            let since = if self.takes_turns_with(other) { 0 } else { now() | 1 };
+            self.since.store(since, Ordering::Relaxed);
         }
     }
 
     /// Those who are parked are about to be woken.
     pub(crate) fn wakes(&self) {
-        if cfg!(any(ziggurat_loom, miri)) {
+        if cfg!(not(any(ziggurat_loom, miri))) {
+            self.woken_by.store(this_thread(), Ordering::Relaxed);
+        }
+    }
+
+    /// One that was parked has been woken, and runs.
+    pub(crate) fn runs(&self) {
+        let since = self.since.load(Ordering::Relaxed);
+        if cfg!(any(ziggurat_loom, miri)) || since == 0 {
             return;
         }
-        if self.thread.load(Ordering::Relaxed) == this_thread() {
+        if self.woken_by.load(Ordering::Relaxed) == this_thread() {
             self.learn(0);
-        } else if now().wrapping_sub(self.since.load(Ordering::Relaxed)) < SHORT {
+        } else if now().wrapping_sub(since) < SHORT {
             self.learn(LONGEST);
         }
     }
@@ -115,16 +142,17 @@ pub(crate) enum Turn {
 }
 
 impl Patience {
-    /// Spends a turn, or a part of it. `progress` changes when the other side does something.
+    /// Spends a turn, or a part of it. `progress` changes when the other side does something; `experience`
+    /// is that of this side and of the other.
     pub(crate) fn turn(
         &mut self,
         cx: &Context<'_>,
         batches: &mut u32,
         batch: u32,
-        experience: &Experience,
+        (experience, other): (&Experience, &Experience),
         progress: impl Fn() -> u64,
     ) -> Turn {
-        if cfg!(ziggurat_loom) {
+        if cfg!(ziggurat_loom) || experience.takes_turns_with(other) {
             return Turn::Park;
         }
         let before = progress();
@@ -143,10 +171,7 @@ impl Patience {
             return Turn::Park;
         }
         if self.since == 0 {
-            // A task of the same thread may be all that it takes.
             self.since = now() | 1;
-            cx.waker().wake_by_ref();
-            return Turn::Yield;
         }
         for _ in 0..LOOK / 2 {
             pause(2);

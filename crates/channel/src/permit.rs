@@ -3,14 +3,13 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use futures_sink::Sink;
 
 use crate::channel::Channel;
 use crate::error::{Closed, TryReserveError};
 use crate::ring::Miss;
-use crate::wait::Key;
 use crate::waiters::{Side, Wait};
 use crate::{SendError, Sender};
 
@@ -132,22 +131,25 @@ impl<T> fmt::Debug for Reserve<'_, T> {
 }
 
 /// What a sender that is used as a sink holds between `poll_ready` and `start_send`.
-#[derive(Default)]
 pub(crate) struct Readiness {
-    key: Option<Key>,
+    wait: Wait,
     reserved: bool,
     /// The sink has been closed.
     ended: bool,
 }
 
 impl Readiness {
+    pub(crate) fn new() -> Self {
+        Readiness { wait: Wait::passive(), reserved: false, ended: false }
+    }
+
     /// `true`: it had not ended before.
     pub(crate) fn end(&mut self) -> bool {
         !std::mem::replace(&mut self.ended, true)
     }
 
     pub(crate) fn give_back<T>(&mut self, channel: &Channel<T>) {
-        channel.waiters.unpark(&channel.header, Side::Senders, &mut self.key, true);
+        self.wait.end(&channel, Side::Senders, true);
         if std::mem::take(&mut self.reserved) {
             channel.unreserve();
         }
@@ -165,23 +167,16 @@ impl<T> Sink<T> for Sender<T> {
         if sink.ended {
             return Poll::Ready(Err(SendError(None)));
         }
-        let mut registered = false;
-        while !sink.reserved {
-            match channel.reserve() {
-                Ok(()) => sink.reserved = true,
-                Err(Miss::Closed) => return Poll::Ready(Err(SendError(None))),
-                Err(_) if registered => return Poll::Pending,
-                Err(_) => {
-                    // It may never be polled again, and so does not commit to use a wake.
-                    let (header, key) = (&channel.header, &mut sink.key);
-                    if !channel.waiters.park(header, Side::Senders, key, cx.waker(), false) {
-                        return Poll::Pending;
-                    }
-                    registered = true;
-                }
+        if !sink.reserved {
+            let place = &mut &**channel;
+            let reserved =
+                ready!(sink.wait.poll(cx, place, Side::Senders, |channel| channel.reserve()));
+            sink.wait = Wait::passive();
+            if reserved.is_err() {
+                return Poll::Ready(Err(SendError(None)));
             }
+            sink.reserved = true;
         }
-        channel.waiters.unpark(&channel.header, Side::Senders, &mut sink.key, true);
         Poll::Ready(if channel.is_closed() { Err(SendError(None)) } else { Ok(()) })
     }
 

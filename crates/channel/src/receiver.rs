@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use futures_core::stream::{FusedStream, Stream};
 
@@ -12,8 +12,7 @@ use crate::futures::Recv;
 use crate::ring::Miss;
 use crate::sender::{common, weak};
 use crate::sync::{Arc, Ordering};
-use crate::wait::Key;
-use crate::waiters::Side;
+use crate::waiters::{Side, Wait};
 use crate::{RecvError, TryRecvError};
 
 /// The receiving end of a channel. It is a [`Stream`], too.
@@ -24,12 +23,12 @@ use crate::{RecvError, TryRecvError};
 pub struct Receiver<T> {
     pub(crate) channel: Arc<Channel<T>>,
     /// Of a pending poll of the stream.
-    key: Option<Key>,
+    wait: Wait,
 }
 
 impl<T> Receiver<T> {
     pub(crate) fn new(channel: Arc<Channel<T>>) -> Self {
-        Receiver { channel, key: None }
+        Receiver { channel, wait: Wait::passive() }
     }
 
     /// Receives an item if there is one.
@@ -52,19 +51,19 @@ impl<T> Receiver<T> {
     /// ```
     #[inline]
     pub fn try_recv(&self) -> Result<T, TryRecvError> {
-        self.channel.pop().or_else(|miss| self.try_recv_slow(miss))
+        match self.channel.pop_quick() {
+            Some(item) => Ok(item),
+            None => self.try_recv_slow(),
+        }
     }
 
     #[cold]
-    fn try_recv_slow(&self, miss: Miss) -> Result<T, TryRecvError> {
-        let miss = match miss {
-            Miss::Busy => match self.channel.pop_settled() {
-                Ok(item) => return Ok(item),
-                Err(miss) => miss,
-            },
-            miss => miss,
-        };
-        Err(if miss == Miss::Closed { TryRecvError::Closed } else { TryRecvError::Empty })
+    #[inline(never)]
+    fn try_recv_slow(&self) -> Result<T, TryRecvError> {
+        self.channel.pop_settled().map_err(|miss| match miss {
+            Miss::Closed => TryRecvError::Closed,
+            _ => TryRecvError::Empty,
+        })
     }
 
     /// Receives an item, and waits for one when there is none.
@@ -114,7 +113,10 @@ impl<T> Receiver<T> {
     /// ```
     #[inline]
     pub fn recv_blocking(&self) -> Result<T, RecvError> {
-        self.channel.pop().or_else(|_| crate::blocking::block_on(self.recv()))
+        match self.channel.pop_quick() {
+            Some(item) => Ok(item),
+            None => crate::blocking::block_on(self.recv()),
+        }
     }
 
     /// A receiver that does not keep the channel open.
@@ -135,26 +137,16 @@ impl<T> Stream for Receiver<T> {
     type Item = T;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<T>> {
-        let Receiver { channel, key } = self.get_mut();
-        let (header, waiters) = (&channel.header, &channel.waiters);
-        let mut registered = false;
-        loop {
-            let done = match channel.pop() {
-                Ok(item) => Some(item),
-                Err(Miss::Blocked | Miss::Busy) if registered => return Poll::Pending,
-                Err(Miss::Blocked | Miss::Busy) => {
-                    // It may never be polled again, and so does not commit to use a wake.
-                    if !waiters.park(header, Side::Receivers, key, cx.waker(), false) {
-                        return Poll::Pending;
-                    }
-                    registered = true;
-                    continue;
-                }
-                Err(_) => None,
-            };
-            waiters.unpark(header, Side::Receivers, key, true);
-            return Poll::Ready(done);
+        let Receiver { channel, wait } = self.get_mut();
+        if !wait.is_parked() {
+            if let Some(item) = channel.pop_quick() {
+                return Poll::Ready(Some(item));
+            }
         }
+        let place = &mut &**channel;
+        let received = ready!(wait.poll(cx, place, Side::Receivers, |channel| channel.pop()));
+        *wait = Wait::passive();
+        Poll::Ready(received.ok())
     }
 }
 
@@ -166,8 +158,7 @@ impl<T> FusedStream for Receiver<T> {
 
 impl<T> Drop for Receiver<T> {
     fn drop(&mut self) {
-        let (header, waiters) = (&self.channel.header, &self.channel.waiters);
-        waiters.unpark(header, Side::Receivers, &mut self.key, true);
+        self.wait.end(&&*self.channel, Side::Receivers, true);
         // AcqRel: what the other receivers did comes before the end.
         if self.channel.receiver_count.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.channel.close();

@@ -20,7 +20,7 @@ pub struct Sender<T> {
 
 impl<T> Sender<T> {
     pub(crate) fn new(channel: Arc<Channel<T>>) -> Self {
-        Sender { channel, sink: Readiness::default() }
+        Sender { channel, sink: Readiness::new() }
     }
 
     /// Leaves the senders, once: gives back what the sink holds, and closes the channel if this is the
@@ -52,33 +52,26 @@ impl<T> Sender<T> {
     /// ```
     #[inline]
     pub fn try_send(&self, msg: T) -> Result<(), TrySendError<T>> {
-        match self.channel.push(msg) {
+        match self.channel.push_quick(msg) {
             Ok(()) => Ok(()),
-            Err((miss, msg)) => self.try_send_slow(miss, msg),
+            Err(msg) => self.try_send_slow(msg),
         }
     }
 
     #[cold]
-    fn try_send_slow(&self, miss: Miss, mut msg: T) -> Result<(), TrySendError<T>> {
-        let miss = match miss {
-            Miss::Busy => match self.channel.push_settled(msg) {
-                Ok(()) => return Ok(()),
-                Err((miss, back)) => {
-                    msg = back;
-                    miss
-                }
-            },
-            miss => miss,
-        };
-        match miss {
-            Miss::Closed => Err(TrySendError::Closed(msg)),
-            _ => Err(TrySendError::Full(msg)),
-        }
+    #[inline(never)]
+    fn try_send_slow(&self, msg: T) -> Result<(), TrySendError<T>> {
+        self.channel.push_settled(msg).map_err(|(miss, msg)| match miss {
+            Miss::Closed => TrySendError::Closed(msg),
+            _ => TrySendError::Full(msg),
+        })
     }
 
     /// Sends an item, and waits for room when there is none.
     ///
-    /// Whoever waits longest is woken first, and keeps its place if another sender was faster.
+    /// Whoever waits longest is woken first, and keeps its place if another sender was faster. The room
+    /// is not handed over, so that nobody waits for a task that does not run; how often another sender can
+    /// be faster is not bounded.
     ///
     /// # Errors
     ///
@@ -124,9 +117,9 @@ impl<T> Sender<T> {
     /// ```
     #[inline]
     pub fn send_blocking(&self, msg: T) -> Result<(), SendError<T>> {
-        match self.channel.push(msg) {
+        match self.channel.push_quick(msg) {
             Ok(()) => Ok(()),
-            Err((_, msg)) => crate::blocking::block_on(self.send(msg)),
+            Err(msg) => crate::blocking::block_on(self.send(msg)),
         }
     }
 

@@ -79,6 +79,15 @@ impl<T> Sender<T> {
     /// When the channel is full or closed. The error gives the item back.
     #[inline]
     pub fn try_send(&mut self, item: T) -> Result<(), TrySendError<T>> {
+        match self.tx.push_quick(item) {
+            Ok(()) => Ok(()),
+            Err(item) => self.try_send_slow(item),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn try_send_slow(&mut self, item: T) -> Result<(), TrySendError<T>> {
         self.tx.push(item).map_err(|(miss, item)| match miss {
             Miss::Closed => TrySendError::Closed(item),
             _ => TrySendError::Full(item),
@@ -229,6 +238,15 @@ impl<T> Receiver<T> {
     /// When the channel is empty.
     #[inline]
     pub fn try_recv(&mut self) -> Result<T, TryRecvError> {
+        match self.rx.pop_quick() {
+            Some(item) => Ok(item),
+            None => self.try_recv_slow(),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn try_recv_slow(&mut self) -> Result<T, TryRecvError> {
         self.rx.pop().map_err(|miss| match miss {
             Miss::Closed => TryRecvError::Closed,
             _ => TryRecvError::Empty,
@@ -294,7 +312,6 @@ impl<T> Receiver<T> {
 
 /// A future that sends an item. Made by [`Sender::send`].
 #[must_use = "futures do nothing unless you `.await` or poll them"]
-#[derive(Debug)]
 pub struct Send<'a, T> {
     sender: &'a mut Sender<T>,
     item: Option<T>,
@@ -313,9 +330,9 @@ impl<T> Future for Send<'_, T> {
         // See `Recv::poll`.
         if !this.wait.is_parked() {
             if let Some(item) = this.item.take() {
-                match this.sender.tx.push(item) {
+                match this.sender.tx.push_quick(item) {
                     Ok(()) => return Poll::Ready(Ok(())),
-                    Err((_, item)) => this.item = Some(item),
+                    Err(item) => this.item = Some(item),
                 }
             }
         }
@@ -349,6 +366,12 @@ impl<T> Drop for Send<'_, T> {
     }
 }
 
+impl<T> fmt::Debug for Send<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Send").finish_non_exhaustive()
+    }
+}
+
 /// Waits for room.
 struct Room<'a, T> {
     sender: &'a mut Sender<T>,
@@ -373,7 +396,6 @@ impl<T> Drop for Room<'_, T> {
 
 /// A future that receives an item. Made by [`Receiver::recv`].
 #[must_use = "futures do nothing unless you `.await` or poll them"]
-#[derive(Debug)]
 pub struct Recv<'a, T> {
     receiver: &'a mut Receiver<T>,
     wait: Wait,
@@ -387,7 +409,7 @@ impl<T> Future for Recv<'_, T> {
         // The item goes straight into the result here, without a detour through memory: a wide load of
         // what was just stored in parts costs more than the rest of the operation.
         if !self.wait.is_parked() {
-            if let Ok(item) = self.receiver.rx.pop() {
+            if let Some(item) = self.receiver.rx.pop_quick() {
                 return Poll::Ready(Ok(item));
             }
         }
@@ -412,9 +434,14 @@ impl<T> Drop for Recv<'_, T> {
     }
 }
 
+impl<T> fmt::Debug for Recv<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Recv").finish_non_exhaustive()
+    }
+}
+
 /// A future that receives a batch. Made by [`Receiver::recv_many`].
 #[must_use = "futures do nothing unless you `.await` or poll them"]
-#[derive(Debug)]
 pub struct RecvMany<'a, T> {
     receiver: &'a mut Receiver<T>,
     into: &'a mut Vec<T>,
@@ -442,11 +469,22 @@ impl<T> Drop for RecvMany<'_, T> {
     }
 }
 
+impl<T> fmt::Debug for RecvMany<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RecvMany").finish_non_exhaustive()
+    }
+}
+
 impl<T> Stream for Receiver<T> {
     type Item = T;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<T>> {
         let Receiver { rx, wait } = self.get_mut();
+        if !wait.is_parked() {
+            if let Some(item) = rx.pop_quick() {
+                return Poll::Ready(Some(item));
+            }
+        }
         let received = ready!(wait.poll(cx, rx, Side::Receivers, |rx| rx.pop()));
         *wait = Wait::default();
         Poll::Ready(received.ok())
@@ -475,7 +513,9 @@ impl<T> Sink<T> for Sender<T> {
 
     /// The error gives the item back: the channel was closed, or not ready.
     fn start_send(self: Pin<&mut Self>, item: T) -> Result<(), Self::Error> {
-        self.get_mut().tx.push(item).map_err(|(_, item)| SendError(Some(item)))
+        let tx = &mut self.get_mut().tx;
+        let sent = tx.push_quick(item).or_else(|item| tx.push(item));
+        sent.map_err(|(_, item)| SendError(Some(item)))
     }
 
     /// There is nothing to flush.

@@ -52,6 +52,11 @@ impl Backoff {
         Backoff(0)
     }
 
+    /// Whether the next pause is a short one.
+    pub(crate) fn is_patient(&self) -> bool {
+        cfg!(not(ziggurat_loom)) && self.0 < 7
+    }
+
     /// Pauses for twice as long as the last time, and gives the processor away from the seventh time on.
     #[inline]
     pub(crate) fn snooze(&mut self) {

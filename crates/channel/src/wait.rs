@@ -20,11 +20,11 @@ use crate::sync::{AtomicU32, Mutex, MutexGuard, Ordering, fence, lock};
 const NONE: u32 = u32::MAX;
 
 /// A side that parks again before this many items have passed, a few times in a row, parks often.
-const OFTEN: u64 = 2048;
+const OFTEN: u64 = 256;
 /// How many times in a row.
 const STREAK: u32 = 4;
 /// A side that parks after this many items parks rarely.
-const RARELY: u64 = 1 << 16;
+const RARELY: u64 = 2048;
 
 /// A waiter's entry, which is its own from its first wait to [`unpark`](WaitList::unpark). Nobody else's
 /// entry can be taken for it meanwhile.
@@ -112,8 +112,8 @@ impl WaitList {
     /// Puts a waiter in the list, or its new waker in its place. `true`: it was not there before, and has
     /// to look for what it waits for once more; the barrier that this needs has been passed.
     ///
-    /// `passed` is how many items have passed so far, for judging whether this side parks often. A waiter
-    /// that was woken and found nothing gets its place back.
+    /// `passed`, of a one-to-one ring, is how many items have passed so far, for judging whether this side
+    /// parks often. A waiter that was woken and found nothing gets its place back.
     #[cold]
     pub(crate) fn park(
         &self,
@@ -121,7 +121,7 @@ impl WaitList {
         key: &mut Option<Key>,
         waker: &Waker,
         commits: bool,
-        passed: u64,
+        passed: Option<u64>,
     ) -> bool {
         let mut inner = lock(&self.inner);
         let mine = key.filter(|key| inner.entry(*key).is_some());
@@ -137,7 +137,7 @@ impl WaitList {
         }
         // First: it is somebody else's code, which may panic.
         let waker = waker.clone();
-        let lenient = inner.judge(word, passed);
+        let lenient = passed.is_some_and(|passed| inner.judge(word, passed));
         *key = Some(match mine {
             Some(key) => inner.come_back(key, waker),
             None => inner.come(waker, commits),
@@ -216,7 +216,7 @@ impl WaitList {
     }
 }
 
-/// A waiting list with a word of its own, whose publications are strict.
+/// A waiting list with a word of its own.
 pub(crate) struct Queue {
     list: WaitList,
     word: AtomicU32,
@@ -224,12 +224,12 @@ pub(crate) struct Queue {
 
 impl Queue {
     pub(crate) fn new() -> Self {
-        Queue { list: WaitList::new(), word: AtomicU32::new(STRICT) }
+        Queue { list: WaitList::new(), word: AtomicU32::new(0) }
     }
 
     /// See [`WaitList::park`].
     pub(crate) fn park(&self, key: &mut Option<Key>, waker: &Waker) -> bool {
-        self.list.park(&self.word, key, waker, true, 0)
+        self.list.park(&self.word, key, waker, true, None)
     }
 
     /// See [`WaitList::is_woken`]; `false` for one that does not wait.
@@ -456,11 +456,11 @@ mod tests {
 
     #[test]
     fn wakes_in_order_and_passes_over_those_that_do_not_commit() {
-        let (list, word) = (WaitList::new(), AtomicU32::new(STRICT));
+        let (list, word) = (WaitList::new(), AtomicU32::new(0));
         let waiters: Vec<_> = (0..4).map(|_| counter()).collect();
         let mut keys = [None; 4];
         for (i, (_, waker)) in waiters.iter().enumerate() {
-            assert!(list.park(&word, &mut keys[i], waker, i % 2 == 1, 0));
+            assert!(list.park(&word, &mut keys[i], waker, i % 2 == 1, None));
         }
         list.wake(&word, 1);
         let counts = || waiters.iter().map(|(c, _)| count(c)).collect::<Vec<_>>();
@@ -473,24 +473,24 @@ mod tests {
 
     #[test]
     fn a_waiter_that_found_nothing_keeps_its_place() {
-        let (list, word) = (WaitList::new(), AtomicU32::new(STRICT));
+        let (list, word) = (WaitList::new(), AtomicU32::new(0));
         let ((a, a_waker), (b, b_waker)) = (counter(), counter());
         let (mut first, mut second) = (None, None);
-        list.park(&word, &mut first, &a_waker, true, 0);
-        list.park(&word, &mut second, &b_waker, true, 0);
+        list.park(&word, &mut first, &a_waker, true, None);
+        list.park(&word, &mut second, &b_waker, true, None);
         list.wake(&word, 1);
-        assert!(list.park(&word, &mut first, &a_waker, true, 0));
+        assert!(list.park(&word, &mut first, &a_waker, true, None));
         list.wake(&word, 1);
         assert_eq!((count(&a), count(&b)), (2, 0));
     }
 
     #[test]
     fn whoever_leaves_says_whether_it_was_woken() {
-        let (list, word) = (WaitList::new(), AtomicU32::new(STRICT));
+        let (list, word) = (WaitList::new(), AtomicU32::new(0));
         let (c, waker) = counter();
         let (mut a, mut b) = (None, None);
-        list.park(&word, &mut a, &waker, true, 0);
-        list.park(&word, &mut b, &waker, true, 0);
+        list.park(&word, &mut a, &waker, true, None);
+        list.park(&word, &mut b, &waker, true, None);
         list.wake(&word, 1);
         assert!(list.unpark(&word, a.expect("parked")));
         assert!(!list.unpark(&word, b.expect("parked")));
@@ -498,14 +498,14 @@ mod tests {
         assert_eq!(count(&c), 1);
         // The entries are used again, under other names.
         let mut again = None;
-        list.park(&word, &mut again, &waker, true, 0);
+        list.park(&word, &mut again, &waker, true, None);
         assert_ne!(again, a);
         assert_ne!(again, b);
     }
     /// Random comings and goings, against a list that is sorted by hand.
     #[test]
     fn the_order_is_that_of_coming() {
-        let (list, word) = (WaitList::new(), AtomicU32::new(STRICT));
+        let (list, word) = (WaitList::new(), AtomicU32::new(0));
         let waiters: Vec<_> = (0..40).map(|_| counter()).collect();
         let mut keys = vec![None; waiters.len()];
         // Those that wait, and those that were woken and have not come back, in order of coming.
@@ -537,9 +537,9 @@ mod tests {
                     let came = at.map_or(turn, |at| woken.remove(at).0);
                     waiting.push((came, i));
                     waiting.sort_unstable();
-                    assert!(list.park(&word, &mut keys[i], &waiters[i].1, true, 0));
+                    assert!(list.park(&word, &mut keys[i], &waiters[i].1, true, None));
                 }
-                _ => assert!(!list.park(&word, &mut keys[i], &waiters[i].1, true, 0)),
+                _ => assert!(!list.park(&word, &mut keys[i], &waiters[i].1, true, None)),
             }
             assert_eq!(list.len(), waiting.len());
         }

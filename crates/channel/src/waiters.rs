@@ -3,17 +3,31 @@
 
 use std::task::{Context, Poll, Waker};
 
+use crate::fence;
 use crate::layout::{Header, KIND_SPSC, ONE};
-use crate::patience::{BATCH, BATCH_SPSC, Experience, Patience, Turn};
+use crate::patience::{BATCH, BATCH_SPSC, Experience, LONGEST_BATCH, Patience, Turn};
 use crate::ring::Miss;
-use crate::sync::{AtomicU32, Ordering};
+use crate::sync::{AtomicU32, Backoff, Ordering};
 use crate::wait::{Key, WaitList};
+
+/// How often a task is polled again because of somebody who is in the middle of an operation, before it
+/// parks all the same. A few microseconds each.
+const BUSY_TURNS: u32 = 32;
 
 /// One of the two sides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Side {
     Receivers,
     Senders,
+}
+
+impl Side {
+    pub(crate) fn other(self) -> Side {
+        match self {
+            Side::Receivers => Side::Senders,
+            Side::Senders => Side::Receivers,
+        }
+    }
 }
 
 /// Those of both sides who are parked. All that is done with it needs the header that it belongs to.
@@ -58,19 +72,26 @@ impl Waiters {
         waker: &Waker,
         commits: bool,
     ) -> bool {
-        self.looks[side as usize].parks();
+        self.looks[side as usize].parks(&self.looks[side.other() as usize]);
         let (list, word) = self.list(header, side);
-        // Relaxed: for an estimate.
-        let passed = match side {
-            Side::Receivers => header.receivers_line.head.load(Ordering::Relaxed),
-            Side::Senders => header.senders_line.tail.load(Ordering::Relaxed),
-        };
-        list.park(word, key, waker, commits, passed / ONE)
+        let passed = (header.kind == KIND_SPSC).then(|| {
+            // Relaxed: for an estimate.
+            let word = match side {
+                Side::Receivers => header.receivers_line.head.load(Ordering::Relaxed),
+                Side::Senders => header.senders_line.tail.load(Ordering::Relaxed),
+            };
+            word / ONE
+        });
+        list.park(word, key, waker, commits, passed)
     }
 
     /// See [`WaitList::is_woken`].
     fn is_woken(&self, header: &Header, side: Side, key: Key) -> bool {
-        self.list(header, side).0.is_woken(key)
+        let woken = self.list(header, side).0.is_woken(key);
+        if woken {
+            self.looks[side as usize].runs();
+        }
+        woken
     }
 
     /// Ends a wait. `used`: a wake that came was for what the waiter has done, or there is nothing more
@@ -98,8 +119,9 @@ impl Waiters {
             Side::Receivers => &header.senders_line.tail,
             Side::Senders => &header.receivers_line.head,
         };
-        let experience = &self.looks[side as usize];
-        let batch = if header.kind == KIND_SPSC { BATCH_SPSC } else { BATCH };
+        let experience = (&self.looks[side as usize], &self.looks[side.other() as usize]);
+        let shortest = if header.kind == KIND_SPSC { BATCH_SPSC } else { BATCH };
+        let batch = (header.capacity / 16).clamp(shortest.into(), LONGEST_BATCH) as u32;
         patience.turn(cx, batches, batch, experience, || other.load(Ordering::Relaxed))
     }
 }
@@ -109,6 +131,10 @@ impl Waiters {
 pub(crate) struct Wait {
     key: Option<Key>,
     patience: Patience,
+    /// It may never be polled again, and so does not commit to use a wake.
+    passive: bool,
+    /// How often it had to be polled again because of [`Miss::Busy`].
+    busy: u32,
 }
 
 /// What has a header and its waiters.
@@ -117,6 +143,11 @@ pub(crate) trait Place {
 }
 
 impl Wait {
+    /// The wait of a stream or a sink.
+    pub(crate) fn passive() -> Self {
+        Wait { passive: true, ..Wait::default() }
+    }
+
     /// Repeats `attempt` until it is neither [`Miss::Blocked`] nor [`Miss::Busy`], or the task is parked.
     #[inline(always)]
     pub(crate) fn poll<P: Place, R>(
@@ -132,7 +163,9 @@ impl Wait {
             waiters.is_woken(header, side, key)
         });
         match attempt(place) {
-            Err(Miss::Blocked | Miss::Busy) => self.poll_slow(cx, place, side, &mut attempt),
+            Err(miss @ (Miss::Blocked | Miss::Busy)) => {
+                self.poll_slow(cx, place, side, miss, &mut attempt)
+            }
             done => {
                 self.end(place, side, woken);
                 Poll::Ready(done)
@@ -147,6 +180,7 @@ impl Wait {
         cx: &mut Context<'_>,
         place: &mut P,
         side: Side,
+        mut miss: Miss,
         attempt: &mut dyn FnMut(&mut P) -> Result<R, Miss>,
     ) -> Poll<Result<R, Miss>> {
         let mut batches = 0;
@@ -163,16 +197,44 @@ impl Wait {
         }
         // Registered before the last look, so that whatever comes after that look wakes the task.
         let (header, waiters) = place.place();
-        if !waiters.park(header, side, &mut self.key, cx.waker(), true) {
-            return Poll::Pending;
-        }
-        match attempt(place) {
-            Err(Miss::Blocked | Miss::Busy) => Poll::Pending,
-            done => {
-                // The wake that made it look again is used up; another one was for the next waiter.
-                self.end(place, side, false);
-                Poll::Ready(done)
+        let mut look = waiters.park(header, side, &mut self.key, cx.waker(), !self.passive);
+        let mut backoff = Backoff::new();
+        loop {
+            if look {
+                match attempt(place) {
+                    Err(again @ (Miss::Blocked | Miss::Busy)) => miss = again,
+                    done => {
+                        // The wake that made it look again is used up; another one was for the next
+                        // waiter.
+                        self.end(place, side, false);
+                        return Poll::Ready(done);
+                    }
+                }
             }
+            if miss == Miss::Blocked {
+                return Poll::Pending;
+            }
+            // The other one has claimed the slot before the look, and may not see that somebody is parked.
+            // See "Parked words" in `layout`.
+            look = true;
+            backoff.snooze();
+            if backoff.is_patient() {
+                continue;
+            }
+            if self.busy == BUSY_TURNS && fence::is_asymmetric() {
+                self.busy = 0;
+                fence::heavy();
+                return match attempt(place) {
+                    Err(Miss::Blocked | Miss::Busy) => Poll::Pending,
+                    done => {
+                        self.end(place, side, false);
+                        Poll::Ready(done)
+                    }
+                };
+            }
+            self.busy = BUSY_TURNS.min(self.busy + 1);
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
         }
     }
 

@@ -70,10 +70,12 @@ pub fn Bounded(comptime W: type) type {
             const slot = r.slotAt(tail);
             // A stamp of a free slot has no lower bits, so that `tail` has none, either, if they are equal.
             if (@atomicLoad(u64, &slot.stamp, .acquire) == tail and
-                @cmpxchgStrong(u64, &h.tail, tail, r.advance(tail, 1), .acq_rel, .monotonic) == null)
+                @cmpxchgStrong(u64, &h.tail, tail, r.advance(tail, 1), .seq_cst, .monotonic) == null)
             {
                 slot.value = item;
-                return r.sent(layout.publish(&slot.stamp, tail | layout.full, &h.receivers), 1);
+                // Release: the item is there when the stamp says so.
+                @atomicStore(u64, &slot.stamp, tail | layout.full, .release);
+                return r.moved(.receivers, 1);
             }
             return r.pushSlow(item);
         }
@@ -90,11 +92,11 @@ pub fn Bounded(comptime W: type) type {
             for (items[0..@intCast(claim.count)]) |item| {
                 const slot = r.slotAt(at);
                 slot.value = item;
-                // Release: the item is there when the stamp says so. The fence comes once, after the last.
+                // Release: the item is there when the stamp says so.
                 @atomicStore(u64, &slot.stamp, at | layout.full, .release);
                 at = r.advance(at, 1);
             }
-            r.sent(layout.look(&r.header.receivers), claim.count);
+            r.moved(.receivers, claim.count);
             return @intCast(claim.count);
         }
 
@@ -104,10 +106,12 @@ pub fn Bounded(comptime W: type) type {
             const head = @atomicLoad(u64, &h.head, .monotonic);
             const slot = r.slotAt(head);
             if (@atomicLoad(u64, &slot.stamp, .acquire) == head | layout.full and
-                @cmpxchgStrong(u64, &h.head, head, r.advance(head, 1), .monotonic, .monotonic) == null)
+                @cmpxchgStrong(u64, &h.head, head, r.advance(head, 1), .seq_cst, .monotonic) == null)
             {
                 const item = slot.value;
-                r.received(layout.publish(&slot.stamp, r.advance(head, r.capacity), &h.senders), 1);
+                // Release: the slot is empty when the stamp says so.
+                @atomicStore(u64, &slot.stamp, r.advance(head, r.capacity), .release);
+                r.moved(.senders, 1);
                 return item;
             }
             return r.popSlow();
@@ -131,23 +135,27 @@ pub fn Bounded(comptime W: type) type {
                 @atomicStore(u64, &slot.stamp, r.advance(at, r.capacity), .release);
                 at = r.advance(at, 1);
             }
-            r.received(layout.look(&r.header.senders), claim.count);
+            r.moved(.senders, claim.count);
             return @intCast(claim.count);
         }
 
-        /// After a send: wakes whom it concerns.
-        inline fn sent(r: *const Self, receivers: u32, count: u64) void {
+        /// After something was moved that `count` of a side may wait for: wakes whom it concerns.
+        inline fn moved(r: *const Self, side: layout.Side, count: u64) void {
             const h = r.header;
-            if (receivers & layout.parked != 0) h.wake(.receivers, count);
-            // Monotonic: see "A slot that is claimed but not finished" in `layout.rs`.
-            if (@atomicLoad(u32, &h.senders, .monotonic) & layout.parked != 0) r.passOn(.senders);
+            // Seq_cst: see "Parked words" in `layout.rs`.
+            const receivers = @atomicLoad(u32, &h.receivers, .seq_cst);
+            const senders = @atomicLoad(u32, &h.senders, .seq_cst);
+            if (receivers | senders != 0) r.wakeAfter(side, count);
         }
 
-        /// After a receive: wakes whom it concerns.
-        inline fn received(r: *const Self, senders: u32, count: u64) void {
+        fn wakeAfter(r: *const Self, side: layout.Side, count: u64) void {
+            @branchHint(.cold);
             const h = r.header;
-            if (senders & layout.parked != 0) h.wake(.senders, count);
-            if (@atomicLoad(u32, &h.receivers, .monotonic) & layout.parked != 0) r.passOn(.receivers);
+            // Seq_cst: as in `moved`.
+            if (@atomicLoad(u32, h.word(side), .seq_cst) & layout.parked != 0) h.wake(side, count);
+            // See "A slot that is claimed but not finished" in `layout.rs`.
+            const own: layout.Side = if (side == .receivers) .senders else .receivers;
+            if (@atomicLoad(u32, h.word(own), .seq_cst) & layout.parked != 0) r.passOn(own);
         }
 
         /// Wakes one of a side, if it would find what it waits for.
@@ -175,8 +183,9 @@ pub fn Bounded(comptime W: type) type {
         /// Claims between 1 and `most` positions for sending.
         fn claimPush(r: *const Self, most: u64) Miss!Claim {
             const h = r.header;
-            // Acquire, and acq_rel below: a slot that is kept for reservations was found free by whoever
-            // changed `tail` before, not necessarily by whoever uses it.
+            // Acquire, and seq_cst below: a slot that is kept for reservations was found free by whoever
+            // changed `tail` before, not necessarily by whoever uses it. Seq_cst: see "Parked words" in
+            // `layout.rs`, here and wherever `tail` and `head` move.
             var tail = @atomicLoad(u64, &h.tail, .acquire);
             var backoff: layout.Backoff = .{};
             while (true) {
@@ -193,7 +202,7 @@ pub fn Bounded(comptime W: type) type {
                 }
                 const next = r.advance(at, count) | (tail & ~layout.position);
                 // That neither `closed` nor the reservations have changed is part of the comparison.
-                tail = @cmpxchgWeak(u64, &h.tail, tail, next, .acq_rel, .acquire) orelse {
+                tail = @cmpxchgWeak(u64, &h.tail, tail, next, .seq_cst, .acquire) orelse {
                     const claim: Claim = .{ .at = at, .count = count };
                     if (tail & layout.reserved != 0) r.waitFree(claim);
                     return claim;
@@ -260,9 +269,9 @@ pub fn Bounded(comptime W: type) type {
                     head = now;
                     continue;
                 }
-                // Monotonic: the stamps carry the order of the items.
+                // Seq_cst: see `claimPush`. The order of the items is carried by the stamps.
                 const next = r.advance(head, count);
-                head = @cmpxchgWeak(u64, &h.head, head, next, .monotonic, .monotonic) orelse
+                head = @cmpxchgWeak(u64, &h.head, head, next, .seq_cst, .monotonic) orelse
                     return .{ .at = head, .count = count };
                 backoff.snooze();
             }

@@ -146,23 +146,12 @@ pub const offsets: [25]u64 = offsets: {
     break :offsets list;
 };
 
-/// Stores a stamp or a position, and returns the other side's parked word as it is afterwards.
+/// Stores a position of a one-to-one ring, and returns the other side's parked word as it is afterwards.
 pub inline fn publish(where: *u64, value: u64, peer: *u32) u32 {
-    // Monotonic: either answer is right, the second look decides.
-    if (@atomicLoad(u32, peer, .monotonic) & strict != 0) {
-        // Not an exchange whose result is dropped: Zig's own x86 backend makes that a plain store.
-        @atomicStore(u64, where, value, .seq_cst);
-        return @atomicLoad(u32, peer, .seq_cst);
-    }
-    // Release: the item, or the emptiness, is there when the stamp says so.
+    // Release: the item, or the emptiness, is there when the position says so.
     @atomicStore(u64, where, value, .release);
-    return look(peer);
-}
-
-/// Looks at the other side's parked word after a publication.
-pub inline fn look(peer: *u32) u32 {
-    // Keeps the compiler, and only it, from moving the load before the stores: the parker's
-    // `membarrier` does the rest.
+    // Keeps the compiler, and only it, from moving the load before the store: the parker's `membarrier`
+    // does the rest.
     asm volatile ("" ::: .{ .memory = true });
     const word = @atomicLoad(u32, peer, .monotonic);
     return if (word == 0) 0 else lookStrictly(peer);

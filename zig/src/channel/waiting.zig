@@ -80,13 +80,16 @@ pub fn until(
         // Registered before the last look, so that whatever comes after that look wakes the task.
         parker.arm();
         header.call("park", .{ side, &ticket, &parker.handle });
-        if (attempt(context)) |done| {
+        if (settle(T, io, context, attempt)) |done| {
             // A wake that has come since is for the next waiter.
             header.call("unpark", .{ side, &ticket, 0 });
             return done;
-        } else |miss| if (miss == error.Closed) {
-            header.call("unpark", .{ side, &ticket, 1 });
-            return error.Closed;
+        } else |miss| switch (miss) {
+            error.Blocked => {},
+            error.Closed, error.Canceled => |err| {
+                header.call("unpark", .{ side, &ticket, @intFromBool(err == error.Closed) });
+                return err;
+            },
         }
         parker.sleep() catch |err| {
             header.call("unpark", .{ side, &ticket, 0 });
@@ -110,6 +113,28 @@ const Registration = struct {
         r.parker.destroy();
     }
 };
+
+/// The last look before sleeping. Somebody who is in the middle of an operation has claimed its slot before that
+/// look, and may not see that somebody is parked: see "Parked words" in `layout.rs`. So he is waited for.
+fn settle(
+    comptime T: type,
+    io: Io,
+    context: anytype,
+    comptime attempt: anytype,
+) (error{ Blocked, Closed } || Io.Cancelable)!T {
+    var backoff: layout.Backoff = .{};
+    while (true) {
+        return attempt(context) catch |miss| switch (miss) {
+            error.Busy => {
+                backoff.snooze();
+                if (backoff.turns % 64 == 0) try io.checkCancel();
+                continue;
+            },
+            error.Blocked => error.Blocked,
+            error.Closed => error.Closed,
+        };
+    }
+}
 
 /// One task at a time: waits as a whole for its turn. `null`: it is time to park.
 fn lookOn(

@@ -304,6 +304,50 @@ crossfire!(CrossfireSpsc, spsc, AsyncTx, AsyncRx,);
 crossfire!(CrossfireMpsc, mpsc, MAsyncTx, AsyncRx, tx);
 crossfire!(CrossfireMpmc, mpmc, MAsyncTx, MAsyncRx, both);
 
+macro_rules! unbounded {
+    ($name:ident, $tx:ty, $rx:ty, $make:path, $clone:ident, |$t:ident, $i:ident| $send:expr, |$r:ident| $recv:expr) => {
+        pub struct $name;
+        impl<T: Item> Peer<T> for $name {
+            type Tx = $tx;
+            type Rx = $rx;
+            fn make(capacity: Option<usize>) -> Option<(Self::Tx, Self::Rx)> {
+                capacity.is_none().then($make)
+            }
+            cloneable!($clone);
+            async fn send($t: &mut Self::Tx, $i: T) {
+                let _ = $send;
+            }
+            async fn recv($r: &mut Self::Rx) -> Option<T> {
+                $recv
+            }
+            fn try_send($t: &mut Self::Tx, $i: T) -> bool {
+                $send.is_ok()
+            }
+            fn try_recv(rx: &mut Self::Rx) -> Option<T> {
+                rx.try_recv().ok()
+            }
+        }
+    };
+}
+unbounded!(
+    CrossfireUnbounded,
+    crossfire::MTx<crossfire::mpmc::List<T>>,
+    crossfire::MAsyncRx<crossfire::mpmc::List<T>>,
+    crossfire::mpmc::unbounded_async,
+    both,
+    |tx, item| tx.send(item),
+    |rx| rx.recv().await.ok()
+);
+unbounded!(
+    FuturesUnbounded,
+    futures::channel::mpsc::UnboundedSender<T>,
+    futures::channel::mpsc::UnboundedReceiver<T>,
+    futures::channel::mpsc::unbounded,
+    tx,
+    |tx, item| tx.unbounded_send(item),
+    |rx| futures::StreamExt::next(rx).await
+);
+
 pub struct Thingbuf;
 impl<T: Item> Peer<T> for Thingbuf {
     type Tx = thingbuf::mpsc::Sender<T>;

@@ -7,8 +7,8 @@ mod reserve;
 use std::marker::PhantomData;
 use std::mem::offset_of;
 
-use super::{Miss, Slot, full, is_parked, publish, receivers, senders};
-
+use super::{Miss, Slot, full};
+use crate::fence;
 use crate::layout::{
     CLOSED, FAULT_POSITION, FAULT_STAMP, Header, KIND_BOUNDED, ONE, POSITION, RESERVATION, RESERVED,
 };
@@ -94,80 +94,90 @@ impl<'a, T> Bounded<'a, T> {
         unsafe { &*self.header.slots.cast::<Slot<T>>().add(self.header.index(at)) }
     }
 
-    /// Moves an item in. `Ok(true)`: a receiver is parked.
+    /// Moves an item in if that takes no second look: the first round of [`push`](Self::push).
     #[inline(always)]
-    pub(crate) fn push(&self, item: T) -> Result<bool, (Miss, T)> {
+    pub(crate) fn push_quick(&self, item: T) -> Result<(), T> {
         let tail_word = &self.header.senders_line.tail;
-        // The orderings are those of `claim_push`; this is its first round, for one item.
+        // The orderings are those of `claim_push`.
         let tail = tail_word.load(Ordering::Acquire);
         let slot = self.slot(tail);
         // A stamp of a free slot has no lower bits, so that `tail` has none, either, if they are equal.
-        if slot.stamp.load(Ordering::Acquire) == tail {
-            let next = self.header.advance(tail, 1);
-            let claimed =
-                tail_word.compare_exchange(tail, next, Ordering::AcqRel, Ordering::Relaxed);
-            if claimed.is_ok() {
-                // SAFETY: claimed just now.
-                unsafe { slot.write(item) };
-                return Ok(publish(&slot.stamp, full(tail), receivers(self.header)));
-            }
+        if slot.stamp.load(Ordering::Acquire) != tail {
+            return Err(item);
         }
-        self.push_slow(item)
+        let next = self.header.advance(tail, 1);
+        if tail_word.compare_exchange(tail, next, Ordering::SeqCst, Ordering::Relaxed).is_err() {
+            return Err(item);
+        }
+        fence::after_exchange();
+        // SAFETY: claimed just now.
+        unsafe { slot.write(item) };
+        // Release: the item is there when the stamp says so.
+        slot.stamp.store(full(tail), Ordering::Release);
+        Ok(())
     }
 
-    #[cold]
-    #[inline(never)]
-    fn push_slow(&self, item: T) -> Result<bool, (Miss, T)> {
+    /// Moves an item in.
+    pub(crate) fn push(&self, item: T) -> Result<(), (Miss, T)> {
         match self.claim_push(1) {
             Ok(claim) => {
-                let slot = self.slot(claim.at);
-                // SAFETY: claimed just now.
-                unsafe { slot.write(item) };
-                Ok(publish(&slot.stamp, full(claim.at), receivers(self.header)))
+                self.put(claim.at, item);
+                Ok(())
             }
             Err(miss) => Err((miss, item)),
         }
     }
 
-    /// Takes an item out. The flag: a sender is parked.
+    /// Fills the slot of the position `at`, which the caller has claimed, and which is free.
     #[inline(always)]
-    pub(crate) fn pop(&self) -> Result<(T, bool), Miss> {
-        let head_word = &self.header.receivers_line.head;
-        // The orderings are those of `claim_pop`; this is its first round, for one item.
-        let head = head_word.load(Ordering::Relaxed);
-        let slot = self.slot(head);
-        if slot.stamp.load(Ordering::Acquire) == full(head) {
-            let next = self.header.advance(head, 1);
-            let claimed =
-                head_word.compare_exchange(head, next, Ordering::Relaxed, Ordering::Relaxed);
-            if claimed.is_ok() {
-                return Ok(self.take(head, slot));
-            }
-        }
-        self.pop_slow()
+    fn put(&self, at: u64, item: T) {
+        let slot = self.slot(at);
+        // SAFETY: claimed by the caller.
+        unsafe { slot.write(item) };
+        // Release: as in `push_quick`.
+        slot.stamp.store(full(at), Ordering::Release);
     }
 
-    #[cold]
-    #[inline(never)]
-    fn pop_slow(&self) -> Result<(T, bool), Miss> {
+    /// Takes an item out if that takes no second look: the first round of [`pop`](Self::pop).
+    #[inline(always)]
+    pub(crate) fn pop_quick(&self) -> Option<T> {
+        let head_word = &self.header.receivers_line.head;
+        // The orderings are those of `claim_pop`.
+        let head = head_word.load(Ordering::Relaxed);
+        let slot = self.slot(head);
+        if slot.stamp.load(Ordering::Acquire) != full(head) {
+            return None;
+        }
+        let next = self.header.advance(head, 1);
+        if head_word.compare_exchange(head, next, Ordering::SeqCst, Ordering::Relaxed).is_err() {
+            return None;
+        }
+        fence::after_exchange();
+        Some(self.take(head, slot))
+    }
+
+    /// Takes an item out.
+    pub(crate) fn pop(&self) -> Result<T, Miss> {
         let claim = self.claim_pop(1)?;
         Ok(self.take(claim.at, self.slot(claim.at)))
     }
 
     /// Empties the slot of the claimed position `at`.
     #[inline(always)]
-    fn take(&self, at: u64, slot: &Slot<T>) -> (T, bool) {
+    fn take(&self, at: u64, slot: &Slot<T>) -> T {
         // SAFETY: claimed by the caller.
         let item = unsafe { slot.read() };
-        let free = self.header.advance(at, self.header.capacity);
-        (item, publish(&slot.stamp, free, senders(self.header)))
+        // Release: the slot is empty when the stamp says so.
+        slot.stamp.store(self.header.advance(at, self.header.capacity), Ordering::Release);
+        item
     }
 
     /// Claims between 1 and `most` positions for sending.
     pub(crate) fn claim_push(&self, most: u64) -> Result<Claim, Miss> {
         let tail_word = &self.header.senders_line.tail;
-        // Acquire, and AcqRel below: a slot that is kept for reservations was found free by whoever
-        // changed `tail` before, not necessarily by whoever uses it.
+        // Acquire, and SeqCst below: a slot that is kept for reservations was found free by whoever
+        // changed `tail` before, not necessarily by whoever uses it. SeqCst: see "Parked words" in
+        // `layout`, here and wherever `tail` and `head` move.
         let mut tail = tail_word.load(Ordering::Acquire);
         let mut backoff = Backoff::new();
         loop {
@@ -188,9 +198,12 @@ impl<'a, T> Bounded<'a, T> {
             }
             let next = self.header.advance(at, count) | (tail & !POSITION);
             // That neither `CLOSED` nor the reservations have changed is part of the comparison.
-            match tail_word.compare_exchange_weak(tail, next, Ordering::AcqRel, Ordering::Acquire) {
-                Ok(_) if tail & RESERVED == 0 => return Ok(Claim { at, count }),
-                Ok(_) => return Ok(self.wait_free(Claim { at, count })),
+            match tail_word.compare_exchange_weak(tail, next, Ordering::SeqCst, Ordering::Acquire) {
+                Ok(_) => {
+                    fence::after_exchange();
+                    let claim = Claim { at, count };
+                    return Ok(if tail & RESERVED == 0 { claim } else { self.wait_free(claim) });
+                }
                 Err(now) => tail = now,
             }
             backoff.snooze();
@@ -269,10 +282,12 @@ impl<'a, T> Bounded<'a, T> {
                 return Err(self.why_no_pop(head));
             }
             let next = self.header.advance(head, count);
-            // Relaxed: the stamps carry the order of the items.
-            match head_word.compare_exchange_weak(head, next, Ordering::Relaxed, Ordering::Relaxed)
-            {
-                Ok(_) => return Ok(Claim { at: head, count }),
+            // SeqCst: see `claim_push`. The order of the items is carried by the stamps.
+            match head_word.compare_exchange_weak(head, next, Ordering::SeqCst, Ordering::Relaxed) {
+                Ok(_) => {
+                    fence::after_exchange();
+                    return Ok(Claim { at: head, count });
+                }
                 Err(now) => head = now,
             }
             backoff.snooze();
@@ -319,34 +334,24 @@ impl<'a, T> Bounded<'a, T> {
         }
     }
 
-    /// Fills a claim with the first items of `items`. `true`: a receiver is parked. When the iterator
-    /// ends too early the process is aborted: the claim cannot be taken back.
-    pub(crate) fn fill(&self, claim: Claim, items: &mut impl Iterator<Item = T>) -> bool {
+    /// Fills a claim with the first items of `items`. When the iterator ends too early the process is
+    /// aborted: the claim cannot be taken back.
+    pub(crate) fn fill(&self, claim: Claim, items: &mut impl Iterator<Item = T>) {
         let mut at = claim.at;
         for _ in 0..claim.count {
             let Some(item) = items.next() else { std::process::abort() };
-            let slot = self.slot(at);
-            // SAFETY: claimed by the caller.
-            unsafe { slot.write(item) };
-            // Release: the item is there when the stamp says so. The fence comes once, after the last.
-            slot.stamp.store(full(at), Ordering::Release);
+            self.put(at, item);
             at = self.header.advance(at, 1);
         }
-        is_parked(receivers(self.header))
     }
 
-    /// Hands the items of a claim to `sink`, which must not panic. `true`: a sender is parked.
-    pub(crate) fn drain(&self, claim: Claim, mut sink: impl FnMut(T)) -> bool {
+    /// Hands the items of a claim to `sink`, which must not panic.
+    pub(crate) fn drain(&self, claim: Claim, mut sink: impl FnMut(T)) {
         let mut at = claim.at;
         for _ in 0..claim.count {
-            let slot = self.slot(at);
-            // SAFETY: claimed by the caller.
-            sink(unsafe { slot.read() });
-            // Release: as in `pop`.
-            slot.stamp.store(self.header.advance(at, self.header.capacity), Ordering::Release);
+            sink(self.take(at, self.slot(at)));
             at = self.header.advance(at, 1);
         }
-        is_parked(senders(self.header))
     }
 
     /// Whether the next send would find a slot, for passing wakes on.

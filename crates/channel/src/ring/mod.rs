@@ -5,7 +5,7 @@
 //! [`layout`](crate::layout).
 
 use crate::fence;
-use crate::layout::{FULL, Header, PARKED, STRICT};
+use crate::layout::FULL;
 use crate::sync::{AtomicU32, AtomicU64, Ordering, UnsafeCell};
 use std::mem::MaybeUninit;
 
@@ -64,73 +64,23 @@ impl<T> Slot<T> {
     }
 }
 
-/// Stores a stamp, and says whether somebody of the other side is parked.
+/// Stores a position of a one-to-one ring, and looks at the other side's parked word. 0: that is all.
+/// Otherwise [`look_again`] says what the word is, now that the position is known.
 #[inline(always)]
-pub(crate) fn publish(stamp: &AtomicU64, value: u64, peer: &AtomicU32) -> bool {
-    publish_word(stamp, value, peer) & PARKED != 0
-}
-
-/// Stores a stamp or a position, and returns the other side's parked word as it is afterwards. See
-/// "Parked words and the fence" in [`layout`](crate::layout).
-#[inline(always)]
-pub(crate) fn publish_word(stamp: &AtomicU64, value: u64, peer: &AtomicU32) -> u32 {
-    // Relaxed: either answer is right, the second look decides.
-    if peer.load(Ordering::Relaxed) & STRICT != 0 {
-        publish_strictly(stamp, value);
-        return peer.load(Ordering::SeqCst);
-    }
-    // Release: the item, or the emptiness, is there when the stamp says so.
-    stamp.store(value, Ordering::Release);
-    look(peer)
-}
-
-/// The second half of a publication of more than one stamp.
-#[inline(always)]
-pub(crate) fn is_parked(peer: &AtomicU32) -> bool {
-    look(peer) & PARKED != 0
-}
-
-/// Looks at the other side's word after a publication.
-#[inline(always)]
-fn look(peer: &AtomicU32) -> u32 {
+pub(crate) fn publish(place: &AtomicU64, value: u64, peer: &AtomicU32) -> u32 {
+    // Release: the item, or the emptiness, is there when the position says so.
+    place.store(value, Ordering::Release);
     fence::light();
-    // Relaxed: the parker's `membarrier` is what orders this load after the stores before it.
-    match peer.load(Ordering::Relaxed) {
-        0 => 0,
-        _ => look_strictly(peer),
-    }
-}
-
-#[cold]
-#[inline(never)]
-fn look_strictly(peer: &AtomicU32) -> u32 {
-    // SeqCst: pairs with the parker's fence between setting `PARKED` and looking for what it waits for.
-    crate::sync::fence(Ordering::SeqCst);
+    // Relaxed: the parker's `membarrier` is what orders this load after the store before it.
     peer.load(Ordering::Relaxed)
 }
 
+/// See [`publish`].
 #[inline(always)]
-fn publish_strictly(stamp: &AtomicU64, value: u64) {
-    if cfg!(ziggurat_loom) {
-        // Loom treats sequentially consistent accesses as acquire and release; its fences are right.
-        stamp.store(value, Ordering::Release);
-        crate::sync::fence(Ordering::SeqCst);
-    } else {
-        // An exchange is a full barrier on x86, and cheaper than a store and a fence.
-        stamp.swap(value, Ordering::SeqCst);
-    }
-}
-
-/// The word that a side's publications look at.
-#[inline(always)]
-pub(crate) fn receivers(header: &Header) -> &AtomicU32 {
-    &header.receivers.word
-}
-
-/// As [`receivers`].
-#[inline(always)]
-pub(crate) fn senders(header: &Header) -> &AtomicU32 {
-    &header.senders.word
+pub(crate) fn look_again(peer: &AtomicU32) -> u32 {
+    // SeqCst: pairs with the parker's fence between setting `PARKED` and looking for what it waits for.
+    crate::sync::fence(Ordering::SeqCst);
+    peer.load(Ordering::Relaxed)
 }
 
 /// The stamp of a slot that holds the item of position word `at`.

@@ -18,7 +18,7 @@ mod resume;
 
 use std::mem::MaybeUninit;
 
-use super::{Miss, publish_word};
+use super::{Miss, look_again, publish};
 use crate::channel::Items;
 use crate::fence;
 use crate::inspect;
@@ -170,17 +170,26 @@ impl<T> Tx<T> {
         }
     }
 
+    /// Moves an item in if there is known to be room. `Err` says nothing more.
     #[inline(always)]
-    pub(crate) fn push(&mut self, item: T) -> Result<(), (Miss, T)> {
-        if let Err(miss) = self.free(1) {
-            return Err((miss, item));
+    pub(crate) fn push_quick(&mut self, item: T) -> Result<(), T> {
+        if self.tail.wrapping_sub(self.head) / ONE == self.ring.header.capacity {
+            return Err(item);
         }
         // SAFETY: the slot is free, and there is no other sender.
         self.ring.slot(self.tail).with_mut(|slot| unsafe { (*slot).write(item) });
         match self.publish(1) {
             Ok(()) => Ok(()),
             // SAFETY: written above, and refused: the receiver never looks at it.
-            Err(_) => Err((Miss::Closed, unsafe { self.take_back() })),
+            Err(_) => Err(unsafe { self.take_back() }),
+        }
+    }
+
+    /// Moves an item in.
+    pub(crate) fn push(&mut self, item: T) -> Result<(), (Miss, T)> {
+        match self.free(1) {
+            Ok(_) => self.push_quick(item).map_err(|item| (Miss::Closed, item)),
+            Err(miss) => Err((miss, item)),
         }
     }
 
@@ -236,13 +245,16 @@ impl<T> Tx<T> {
     fn publish(&mut self, count: u64) -> Result<(), u64> {
         let header = &self.ring.header;
         self.tail = self.tail.wrapping_add(count * ONE);
-        let word = publish_word(&header.senders_line.tail, self.tail, &header.receivers.word);
-        if word & (PARKED | ENDED) == 0 { Ok(()) } else { self.published(word, count) }
+        match publish(&header.senders_line.tail, self.tail, &header.receivers.word) {
+            0 => Ok(()),
+            _ => self.published(count),
+        }
     }
 
     #[cold]
     #[inline(never)]
-    fn published(&mut self, word: u32, count: u64) -> Result<(), u64> {
+    fn published(&mut self, count: u64) -> Result<(), u64> {
+        let word = look_again(&self.ring.header.receivers.word);
         if word & PARKED != 0 {
             self.ring.waiters.wake(&self.ring.header, Side::Receivers, 1);
         }
@@ -325,13 +337,32 @@ impl<T> Rx<T> {
         if available == 0 { Err(Miss::Closed) } else { Ok(available) }
     }
 
+    /// Takes an item out if one is known to be there. `None` says nothing more.
     #[inline(always)]
-    pub(crate) fn pop(&mut self) -> Result<T, Miss> {
-        self.available(1)?;
+    pub(crate) fn pop_quick(&mut self) -> Option<T> {
+        if self.tail == self.head {
+            if self.closed {
+                return None;
+            }
+            // Acquire: the items are there.
+            let tail = self.ring.header.senders_line.tail.load(Ordering::Acquire);
+            let count = tail.wrapping_sub(self.head) / ONE;
+            if count == 0 || count > self.ring.header.capacity {
+                return None;
+            }
+            self.tail = tail;
+        }
         // SAFETY: published by the sender, and there is no other receiver.
         let item = self.ring.slot(self.head).with(|slot| unsafe { (*slot).assume_init_read() });
         self.publish(1);
-        if inspect::passes(&self.ring.header, &item) { Ok(item) } else { self.refuse(item) }
+        if inspect::passes(&self.ring.header, &item) { Some(item) } else { self.refuse(item).ok() }
+    }
+
+    /// Takes an item out.
+    pub(crate) fn pop(&mut self) -> Result<T, Miss> {
+        self.available(1)?;
+        // Nothing is there only if what was there could not be.
+        self.pop_quick().ok_or(Miss::Closed)
     }
 
     /// Moves up to `most` items to the end of `items`, at least one.
@@ -360,6 +391,7 @@ impl<T> Rx<T> {
 
     /// An item that cannot be is left alone, and the ring is closed. Yields the next one.
     #[cold]
+    #[inline(never)]
     fn refuse(&mut self, item: T) -> Result<T, Miss> {
         std::mem::forget(item);
         self.fail_item();
@@ -376,8 +408,16 @@ impl<T> Rx<T> {
     fn publish(&mut self, count: u64) {
         let header = &self.ring.header;
         self.head = self.head.wrapping_add(count * ONE);
-        let word = publish_word(&header.receivers_line.head, self.head, &header.senders.word);
-        if word & PARKED != 0 {
+        if publish(&header.receivers_line.head, self.head, &header.senders.word) != 0 {
+            self.published();
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn published(&self) {
+        let header = &self.ring.header;
+        if look_again(&header.senders.word) & PARKED != 0 {
             self.ring.waiters.wake(header, Side::Senders, 1);
         }
     }

@@ -10,7 +10,8 @@ use std::marker::PhantomData;
 use std::mem::offset_of;
 use std::ptr;
 
-use super::{Miss, Slot, is_parked, publish, receivers};
+use super::{Miss, Slot};
+use crate::fence;
 use crate::layout::{CLOSED, FULL, Header, KIND_UNBOUNDED, ONE, POSITION};
 use crate::sync::{AtomicPtr, AtomicU64, Backoff, Ordering};
 
@@ -134,14 +135,16 @@ impl<'a, T> Unbounded<'a, T> {
         }
     }
 
-    /// Moves an item in. `Ok(true)`: a receiver is parked.
+    /// Moves an item in.
     #[inline]
-    pub(crate) fn push(&self, item: T) -> Result<bool, T> {
+    pub(crate) fn push(&self, item: T) -> Result<(), T> {
         let Some(claim) = self.claim_push(1) else { return Err(item) };
         let slot = slot::<T>(claim.segment, claim.offset);
         // SAFETY: claimed just now.
         unsafe { slot.write(item) };
-        Ok(publish(&slot.stamp, FULL, receivers(self.header)))
+        // Release: the item is there when the stamp says so.
+        slot.stamp.store(FULL, Ordering::Release);
+        Ok(())
     }
 
     /// Claims between 1 and `most` positions for sending. `None`: closed.
@@ -175,13 +178,15 @@ impl<'a, T> Unbounded<'a, T> {
                 next = self.fresh();
             }
             let claimed = tail + count * ONE;
+            // SeqCst: see "Parked words" in `layout`.
             match line.tail.compare_exchange_weak(
                 tail,
                 claimed,
-                Ordering::AcqRel,
+                Ordering::SeqCst,
                 Ordering::Acquire,
             ) {
                 Ok(_) => {
+                    fence::after_exchange();
                     if last {
                         self.link(segment, std::mem::replace(&mut next, ptr::null_mut()));
                     }
@@ -306,9 +311,9 @@ impl<'a, T> Unbounded<'a, T> {
         line.head.store(head, Ordering::Release);
     }
 
-    /// Fills a claim with the first items of `items`. `true`: a receiver is parked. When the iterator
-    /// ends too early the process is aborted: the claim cannot be taken back.
-    pub(crate) fn fill(&self, claim: Claim, items: &mut impl Iterator<Item = T>) -> bool {
+    /// Fills a claim with the first items of `items`. When the iterator ends too early the process is
+    /// aborted: the claim cannot be taken back.
+    pub(crate) fn fill(&self, claim: Claim, items: &mut impl Iterator<Item = T>) {
         for i in 0..claim.count {
             let Some(item) = items.next() else { std::process::abort() };
             let slot = slot::<T>(claim.segment, claim.offset + i);
@@ -317,7 +322,6 @@ impl<'a, T> Unbounded<'a, T> {
             // Release: the item is there when the stamp says so.
             slot.stamp.store(FULL, Ordering::Release);
         }
-        is_parked(receivers(self.header))
     }
 
     /// Hands the items of a claim to `sink`, which must not panic.

@@ -1,16 +1,17 @@
 //! Room that is kept for later, and room that is made: what a bounded ring can do beyond sending in turn.
 
 use super::{Bounded, Claim};
+use crate::fence;
 use crate::layout::{CLOSED, POSITION, RESERVATION, RESERVED};
-use crate::ring::{Miss, full, is_parked, publish, receivers, senders};
+use crate::ring::{Miss, full};
 use crate::sync::{Backoff, Ordering};
 
 impl<T> Bounded<'_, T> {
     /// Moves an item in, and when the ring is full, the oldest one out.
-    pub(crate) fn force(&self, mut item: T) -> Result<(Option<T>, bool), (Miss, T)> {
+    pub(crate) fn force(&self, mut item: T) -> Result<Option<T>, (Miss, T)> {
         loop {
             match self.push(item) {
-                Ok(parked) => return Ok((None, parked)),
+                Ok(()) => return Ok(None),
                 Err((Miss::Blocked, back)) => item = back,
                 Err(miss) => return Err(miss),
             }
@@ -25,20 +26,21 @@ impl<T> Bounded<'_, T> {
             }
             if oldest == tail & POSITION {
                 // All room is reserved, and nothing is there that could go but this very item.
-                return Ok((Some(item), false));
+                return Ok(Some(item));
             }
             // The position is claimed before its slot is free: until it is, other senders are `Busy`.
             let at = tail & POSITION;
             let next = self.header.advance(at, 1) | (tail & !POSITION);
-            if tail_word.compare_exchange(tail, next, Ordering::AcqRel, Ordering::Relaxed).is_err()
+            if tail_word.compare_exchange(tail, next, Ordering::SeqCst, Ordering::Relaxed).is_err()
             {
                 continue;
             }
+            fence::after_exchange();
             let after = self.header.advance(oldest, 1);
-            // Release: whoever sees that the oldest is gone sees the claim of the new one, and not an
+            // Release at least: whoever sees that the oldest is gone sees the claim of the new one, and not an
             // empty ring.
             let taken =
-                head_word.compare_exchange(oldest, after, Ordering::Release, Ordering::Relaxed);
+                head_word.compare_exchange(oldest, after, Ordering::SeqCst, Ordering::Relaxed);
             // `Err`: a receiver was faster, and nothing needs to go.
             let displaced = taken.ok().map(|_| {
                 let slot = self.slot(oldest);
@@ -52,10 +54,8 @@ impl<T> Bounded<'_, T> {
                 old
             });
             self.wait_free(Claim { at, count: 1 });
-            let slot = self.slot(at);
-            // SAFETY: claimed, and free.
-            unsafe { slot.write(item) };
-            return Ok((displaced, publish(&slot.stamp, full(at), receivers(self.header))));
+            self.put(at, item);
+            return Ok(displaced);
         }
     }
 
@@ -94,7 +94,7 @@ impl<T> Bounded<'_, T> {
     }
 
     /// Uses up a reservation. `Err`: closed; the reservation is gone all the same.
-    pub(crate) fn push_reserved(&self, item: T) -> Result<bool, T> {
+    pub(crate) fn push_reserved(&self, item: T) -> Result<(), T> {
         let tail_word = &self.header.senders_line.tail;
         // Acquire, here and below: see `reserve`.
         let mut tail = tail_word.load(Ordering::Acquire);
@@ -103,26 +103,24 @@ impl<T> Bounded<'_, T> {
             let at = tail & POSITION;
             let next = if closed { at } else { self.header.advance(at, 1) };
             let next = next | ((tail & !POSITION) - RESERVATION);
-            match tail_word.compare_exchange_weak(tail, next, Ordering::AcqRel, Ordering::Acquire) {
+            match tail_word.compare_exchange_weak(tail, next, Ordering::SeqCst, Ordering::Acquire) {
                 Ok(_) if closed => return Err(item),
                 Ok(_) => {
+                    fence::after_exchange();
                     self.wait_free(Claim { at, count: 1 });
-                    let slot = self.slot(at);
-                    // SAFETY: claimed just now.
-                    unsafe { slot.write(item) };
-                    return Ok(publish(&slot.stamp, full(at), receivers(self.header)));
+                    self.put(at, item);
+                    return Ok(());
                 }
                 Err(now) => tail = now,
             }
         }
     }
 
-    /// Gives a reservation back. `true`: a sender is parked.
-    pub(crate) fn unreserve(&self) -> bool {
-        // SeqCst: a publication like any other.
+    /// Gives a reservation back.
+    pub(crate) fn unreserve(&self) {
+        // SeqCst: it makes room, as a claim of `head` does.
         self.header.senders_line.tail.fetch_sub(RESERVATION, Ordering::SeqCst);
-        crate::sync::fence(Ordering::SeqCst);
-        is_parked(senders(self.header))
+        fence::after_exchange();
     }
 
     /// Slots that are kept for permits.
