@@ -1,6 +1,7 @@
 //! The Zig functions of the integration tests, as Rust functions.
 
 pub mod channels;
+pub mod transforms;
 
 use bytemuck::AnyBitPattern;
 use ziggurat_stream::{ZigByteSink, ZigByteStream, ZigSink, ZigStream};
