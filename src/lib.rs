@@ -14,6 +14,7 @@ pub use ziggurat_stream as stream;
 pub use ziggurat_zig_ffi as ffi;
 
 pub use ziggurat_stream::{
-    Buffer, BufferMut, BufferPool, ByteReader, ByteWriter, Growth, OpenError, Plain, ZigByteSink,
-    ZigByteStream, ZigError, ZigSink, ZigStream, bind,
+    Buffer, BufferMut, BufferPool, ByteReader, ByteWriter, Growth, OpenError, Plain, Through,
+    ThroughZigExt, TransformError, TransformItem, TryThrough, ZigByteSink, ZigByteStream, ZigError,
+    ZigSink, ZigStream, ZigTransform, bind,
 };

@@ -1,4 +1,4 @@
-//! The Zig half of Ziggurat: Zig code as Rust streams and sinks.
+//! The Zig half of Ziggurat: Zig code as Rust streams, sinks and transforms.
 //!
 //! Write ordinary, blocking-looking code against `std.Io`, and say what you offer:
 //!
@@ -50,6 +50,7 @@ pub const Sender = ends.Sender;
 pub const exports = exports_mod.exports;
 pub const sink = exports_mod.sink;
 pub const source = exports_mod.source;
+pub const transform = exports_mod.transform;
 
 /// The offsets of a channel's fields, for a test that compares them with Rust's.
 pub const channel_offsets = @import("channel/layout.zig").offsets;
@@ -81,6 +82,7 @@ test {
     _ = @import("channel/parker.zig");
     _ = @import("channel/tests.zig");
     if (@import("coroutine/switch.zig").supported) _ = @import("coroutine/tests.zig");
+    _ = @import("coroutine/halves.zig");
     _ = @import("coroutine/stack.zig");
     _ = @import("coroutine/switch.zig");
     _ = @import("coroutine/timers.zig");
@@ -88,11 +90,13 @@ test {
     _ = @import("failure.zig");
     _ = @import("function_sink.zig");
     _ = @import("function_source.zig");
+    _ = @import("function_transform.zig");
     _ = @import("handoff.zig");
     _ = @import("poll_source.zig");
     _ = @import("poller.zig");
     _ = @import("ring.zig");
     _ = @import("shape.zig");
     _ = @import("thread_io.zig");
+    _ = @import("transform_tests.zig");
     _ = @import("types.zig");
 }

@@ -20,7 +20,7 @@ pub const DEFAULT_BYTE_BATCH: usize = 8;
 const BUDGET: usize = 64;
 
 /// In the place of a chunk that was taken, or has not come: refused by every check.
-const NO_BUFFER: RawBuffer = RawBuffer { align: 0, ..RawBuffer::EMPTY };
+pub(crate) const NO_BUFFER: RawBuffer = RawBuffer { align: 0, ..RawBuffer::EMPTY };
 
 /// A Zig source of bytes as a [`Stream`] of `Result<Bytes, ZigError>`, without a copy: the chunks are
 /// the memory that Zig wrote, and go back where they came from when the last [`Bytes`] over them is
@@ -107,6 +107,10 @@ impl ZigByteStream {
     /// [`ZigError::Canceled`] (or whatever the function makes of it).
     pub fn cancel(&self) {
         self.batches.cancel();
+    }
+
+    pub(crate) fn batches(&mut self) -> &mut Batches<RawBuffer> {
+        &mut self.batches
     }
 
     fn release_buffered(&mut self) {

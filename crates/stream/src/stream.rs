@@ -99,6 +99,10 @@ impl<T: Plain> ZigStream<T> {
     pub fn cancel(&self) {
         self.batches.cancel();
     }
+
+    pub(crate) fn batches(&mut self) -> &mut Batches<T> {
+        &mut self.batches
+    }
 }
 
 impl<T: Plain> Stream for ZigStream<T> {

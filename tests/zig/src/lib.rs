@@ -3,6 +3,7 @@
 pub mod channels;
 pub mod http;
 pub mod sync;
+pub mod transforms;
 
 use bytemuck::AnyBitPattern;
 use ziggurat_stream::{ZigByteSink, ZigByteStream, ZigSink, ZigStream};

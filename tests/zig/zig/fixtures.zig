@@ -2,7 +2,11 @@
 
 const std = @import("std");
 const zg = @import("ziggurat");
+const transforms = @import("transforms.zig");
 const Io = std.Io;
+const Slot = @import("slots.zig").Slot;
+const mark = @import("slots.zig").mark;
+const slots = &@import("slots.zig").slots;
 
 pub const exports = zg.exports(.{
     .numbers = zg.source(numbers),
@@ -36,22 +40,18 @@ pub const exports = zg.exports(.{
     .addresses = zg.sink(addresses),
     .sip = zg.sink(sip),
     .mixed = zg.sink(mixed),
+    .doubled = zg.transform(transforms.doubled),
+    .repeated = zg.transform(transforms.repeated),
+    .sieved = zg.transform(transforms.sieved),
+    .relayed = zg.transform(transforms.relayed),
+    .first_of = zg.transform(transforms.firstOf),
+    .breaks = zg.transform(transforms.breaks),
+    .held = zg.transform(transforms.held),
+    .shouted = zg.transform(transforms.shouted),
+    .line_lengths = zg.transform(transforms.lineLengths),
+    .rendered = zg.transform(transforms.rendered),
+    .header = zg.transform(transforms.header),
 });
-
-/// What a function has done, seen from outside it. Each test has a slot of its own.
-const Slot = extern struct {
-    started: u64 = 0,
-    sent: u64 = 0,
-    deferred: u64 = 0,
-    canceled: u64 = 0,
-};
-
-var slots: [160][4]std.atomic.Value(u64) = @splat(@splat(.init(0)));
-
-fn mark(slot: u32, comptime field: []const u8) void {
-    const index = @offsetOf(Slot, field) / @sizeOf(u64); // as in `Progress.poll`
-    _ = slots[slot][index].fetchAdd(1, .seq_cst);
-}
 
 /// One item: a slot as it is now.
 const Progress = struct {
