@@ -1,6 +1,7 @@
 //! The Zig functions of the integration tests, as Rust functions.
 
 pub mod channels;
+pub mod formats;
 pub mod http;
 pub mod sync;
 pub mod transforms;
