@@ -1,6 +1,7 @@
 //! The Zig functions of the integration tests, as Rust functions.
 
 pub mod channels;
+pub mod futures;
 pub mod transforms;
 
 use bytemuck::AnyBitPattern;
