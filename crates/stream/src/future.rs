@@ -73,9 +73,10 @@ impl<R: ?Sized + Outcome> Future for ZigFuture<R> {
         // and any bit pattern is an `R::Raw`.
         match unsafe { self.sink.poll_close(cx, (&raw mut result).cast()) } {
             Progress::Pending | Progress::Ready => Poll::Pending,
-            // SAFETY: the function has returned, and this is the one time that it is asked for what.
             Progress::Ended(None) => {
-                Poll::Ready(unsafe { R::from_raw(result) }.map_err(Into::into))
+                // SAFETY: the function has returned, and this is the one time that it is asked for what.
+                let value = unsafe { R::from_raw(result) };
+                Poll::Ready(value.map_err(Into::into))
             }
             Progress::Ended(Some(error)) => Poll::Ready(Err(error)),
         }
