@@ -16,5 +16,5 @@ pub use ziggurat_zig_ffi as ffi;
 pub use ziggurat_stream::{
     Buffer, BufferMut, BufferPool, ByteReader, ByteWriter, Growth, OpenError, Plain, Through,
     ThroughZigExt, TransformError, TransformItem, TryThrough, ZigByteSink, ZigByteStream, ZigError,
-    ZigSink, ZigStream, ZigTransform, bind,
+    ZigFuture, ZigSink, ZigStream, ZigTransform, bind,
 };

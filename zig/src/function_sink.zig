@@ -3,11 +3,10 @@
 const std = @import("std");
 const Io = std.Io;
 const abi = @import("abi.zig");
-const ends = @import("channel/ends.zig");
 const shape = @import("shape.zig");
-const Header = @import("channel/layout.zig").Header;
 const types = @import("types.zig");
 const Opening = @import("opening.zig").Opening;
+const Returned = @import("returned.zig").Returned;
 const State = @import("state.zig").State;
 
 pub fn FunctionSink(comptime name: []const u8, comptime function: anytype) type {
@@ -20,40 +19,39 @@ pub fn FunctionSink(comptime name: []const u8, comptime function: anytype) type 
         const bytes = types.isBytes(Item);
 
         pub const item_desc = types.desc(Item);
-        pub const result_desc = types.desc(Shape.Result);
+        pub const result_desc = Returned(Shape.Result).desc;
         pub const param_descs = shape.describeParams(Shape.Params);
         pub const kind = abi.export_kind.sink;
 
         state: Its,
         in: Shape.Ports[0],
         params: Shape.Params,
-        result: Shape.Result,
-
-        const result_is_end = ends.isEnd(Shape.Result);
+        result: Returned(Shape.Result),
 
         const opening = Opening(Self);
         pub const open = opening.open;
 
         pub fn deinit(self: *Self) void {
-            if (result_is_end) if (self.holdsEnd()) self.result.deinit();
+            self.result.deinit();
             opening.deinit(self);
         }
 
         /// A result that nobody asked for.
         pub fn holdsEnd(self: *const Self) bool {
-            return if (result_is_end) self.state.outcome == abi.status.done and self.result.ring != .gone else false;
+            return self.result.isHeld();
         }
 
         pub fn check(_: *const abi.OpenOptions) !void {}
 
         pub fn connect(self: *Self) void {
+            self.result = .{};
             self.in = .{ .exchange = &self.state.in, .failure = &self.state.failure };
         }
 
         pub fn run(state: *Its, io: Io) void {
             const self: *Self = @alignCast(@fieldParentPtr("state", state));
             if (Shape.call(io, .{&self.in}, &self.params)) |value| {
-                self.result = value;
+                self.result.put(value);
                 state.outcome = abi.status.done;
             } else |err| {
                 state.fail(if (bytes and err == error.ReadFailed) self.in.err orelse err else err);
@@ -96,13 +94,8 @@ pub fn FunctionSink(comptime name: []const u8, comptime function: anytype) type 
         ) callconv(.c) i32 {
             const state = Its.of(ptr);
             const status = state.pollClose(cx);
-            if (status == abi.status.done and Shape.Result != void) {
-                const self: *Self = @alignCast(@fieldParentPtr("state", state));
-                if (result_is_end) {
-                    // The host's now.
-                    @as(*?*Header, @ptrCast(@alignCast(out))).* = self.result.toAbi();
-                } else @as(*Shape.Result, @ptrCast(@alignCast(out))).* = self.result;
-            }
+            const self: *Self = @alignCast(@fieldParentPtr("state", state));
+            if (status == abi.status.done) self.result.take(out);
             return status;
         }
     };

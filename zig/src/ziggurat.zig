@@ -1,4 +1,4 @@
-//! The Zig half of Ziggurat: Zig code as Rust streams, sinks and transforms.
+//! The Zig half of Ziggurat: Zig code as Rust streams, sinks, transforms and futures.
 //!
 //! Write ordinary, blocking-looking code against `std.Io`, and say what you offer:
 //!
@@ -39,6 +39,8 @@ comptime {
 }
 
 pub const abi = @import("abi.zig");
+/// What a result of type `[]u8` is allocated from: the C library's heap.
+pub const allocator = std.heap.c_allocator;
 pub const Buffer = @import("buffer.zig").Buffer;
 pub const Context = poll_source.Context;
 pub const In = @import("in.zig").In;
@@ -48,6 +50,7 @@ pub const Waker = poll_source.Waker;
 pub const Receiver = ends.Receiver;
 pub const Sender = ends.Sender;
 pub const exports = exports_mod.exports;
+pub const future = exports_mod.future;
 pub const sink = exports_mod.sink;
 pub const source = exports_mod.source;
 pub const transform = exports_mod.transform;
@@ -88,6 +91,7 @@ test {
     _ = @import("coroutine/timers.zig");
     _ = @import("coroutine/wakeup.zig");
     _ = @import("failure.zig");
+    _ = @import("function_future.zig");
     _ = @import("function_sink.zig");
     _ = @import("function_source.zig");
     _ = @import("function_transform.zig");

@@ -11,7 +11,9 @@ use ziggurat_zig_ffi::{Args, Library, OpenError, Options, Outcome, Plain};
 use crate::byte_stream::DEFAULT_BYTE_BATCH;
 use crate::host::{self, HostRef};
 use crate::stream::DEFAULT_BATCH;
-use crate::{TransformItem, ZigByteSink, ZigByteStream, ZigSink, ZigStream, ZigTransform};
+use crate::{
+    TransformItem, ZigByteSink, ZigByteStream, ZigFuture, ZigSink, ZigStream, ZigTransform,
+};
 
 /// Bytes in each block of a byte stream that was given no pool.
 pub const DEFAULT_BLOCK_SIZE: usize = 64 * 1024;
@@ -168,18 +170,6 @@ macro_rules! builder {
         }
 
         impl<$($param: $($bound)+),*> $builder<$($param),*> {
-            /// Items that may be under way between the two sides; then the producing side waits.
-            pub fn capacity(mut self, items: usize) -> Self {
-                self.call.options.capacity = Some(items);
-                self
-            }
-
-            /// Items that cross the border at once at the most, and that may wait on the Rust side.
-            pub fn batch(mut self, items: usize) -> Self {
-                self.call.batch = Some(items);
-                self
-            }
-
             /// Stack of the function, in bytes.
             pub fn stack_size(mut self, bytes: usize) -> Self {
                 self.call.options.stack_size = Some(bytes);
@@ -223,6 +213,31 @@ macro_rules! builder {
         }
     };
 }
+
+/// For everything that moves items.
+macro_rules! bounds {
+    ($builder:ident<$($param:ident: [$($bound:tt)+]),*>) => {
+        impl<$($param: $($bound)+),*> $builder<$($param),*> {
+            /// Items that may be under way between the two sides; then the producing side waits.
+            pub fn capacity(mut self, items: usize) -> Self {
+                self.call.options.capacity = Some(items);
+                self
+            }
+
+            /// Items that cross the border at once at the most, and that may wait on the Rust side.
+            pub fn batch(mut self, items: usize) -> Self {
+                self.call.batch = Some(items);
+                self
+            }
+        }
+    };
+}
+
+bounds! { StreamBuilder<T: [Plain]> }
+bounds! { ByteStreamBuilder<> }
+bounds! { SinkBuilder<T: [Plain], R: [Outcome<Value = R>]> }
+bounds! { ByteSinkBuilder<R: [Outcome<Value = R>]> }
+bounds! { TransformBuilder<T: [?Sized + TransformItem], U: [?Sized + TransformItem]> }
 
 builder! {
     /// Opens a [`ZigStream`].
@@ -276,7 +291,7 @@ impl ByteStreamBuilder {
 
 builder! {
     /// Opens a [`ZigSink`].
-    SinkBuilder<T: [Plain], R: [Outcome]> -> ZigSink<T, R>;
+    SinkBuilder<T: [Plain], R: [Outcome<Value = R>]> -> ZigSink<T, R>;
     pub fn open(mut self) -> Result<ZigSink<T, R>, OpenError> {
         let library = self.call.prepare()?;
         let Call { name, args, options, batch, .. } = &mut self.call;
@@ -288,7 +303,7 @@ builder! {
 
 builder! {
     /// Opens a [`ZigByteSink`].
-    ByteSinkBuilder<R: [Outcome]> -> ZigByteSink<R>;
+    ByteSinkBuilder<R: [Outcome<Value = R>]> -> ZigByteSink<R>;
     pub fn open(mut self) -> Result<ZigByteSink<R>, OpenError> {
         let library = self.call.prepare()?;
         let Call { name, args, options, batch, .. } = &mut self.call;
@@ -311,6 +326,16 @@ builder! {
         let (sink, source) = library.transform(name, args, options, input, output)?;
         let batches = (batch.unwrap_or(T::BATCH), batch.unwrap_or(U::BATCH));
         ZigTransform::from_halves(sink, source, batches)
+    }
+}
+
+builder! {
+    /// Opens a [`ZigFuture`].
+    FutureBuilder<R: [?Sized + Outcome]> -> ZigFuture<R>;
+    pub fn open(mut self) -> Result<ZigFuture<R>, OpenError> {
+        let library = self.call.prepare()?;
+        let Call { name, args, options, .. } = &mut self.call;
+        ZigFuture::from_sink(library.future(name, args, options, R::desc())?)
     }
 }
 

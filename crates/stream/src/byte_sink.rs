@@ -24,7 +24,7 @@ pub struct ZigByteSink<R = ()> {
     outbox: Outbox<Buffer, R>,
 }
 
-impl<R: Outcome> ZigByteSink<R> {
+impl<R: Outcome<Value = R>> ZigByteSink<R> {
     /// A sink over a raw handle, of chunks that cross `batch` at a time.
     ///
     /// # Errors
@@ -80,7 +80,7 @@ impl<R: Outcome> ZigByteSink<R> {
     }
 }
 
-sink_methods! { ZigByteSink<R: Outcome>, of Bytes, waiting as Buffer }
+sink_methods! { ZigByteSink<R: [Outcome<Value = R>]>, of Bytes, waiting as Buffer }
 
 impl<R> fmt::Debug for ZigByteSink<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -4,6 +4,7 @@
 //! * [`ZigByteStream`]: bytes without a copy, as `Bytes`, [`Buffer`]s, or `AsyncRead`.
 //! * [`ZigSink`], [`ZigByteSink`]: the other direction; closing yields what the function returned.
 //! * [`ZigTransform`]: both at once; [`stream.through_zig(…)`](ThroughZigExt::through_zig).
+//! * [`ZigFuture`]: what a function returns.
 //! * [`bind!`]: Rust functions over what a Zig library exports.
 //! * [`host`]: what a function waits by when it runs as a coroutine.
 //!
@@ -27,6 +28,7 @@ mod batch;
 mod bind;
 mod byte_sink;
 mod byte_stream;
+mod future;
 pub mod host;
 mod outbox;
 mod reader;
@@ -39,10 +41,11 @@ mod writer;
 
 pub use bind::{
     Bind, BoundLibrary, ByteSinkBuilder, ByteStreamBuilder, DEFAULT_BLOCK_SIZE, DEFAULT_BLOCKS,
-    SinkBuilder, StreamBuilder, TransformBuilder,
+    FutureBuilder, SinkBuilder, StreamBuilder, TransformBuilder,
 };
 pub use byte_sink::ZigByteSink;
 pub use byte_stream::{Buffers, DEFAULT_BYTE_BATCH, ZigByteStream};
+pub use future::ZigFuture;
 pub use reader::ByteReader;
 pub use sink::ZigSink;
 pub use stream::{DEFAULT_BATCH, NextBatch, ZigStream};

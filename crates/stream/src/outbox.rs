@@ -72,7 +72,7 @@ enum State<R> {
     Ended,
 }
 
-impl<W, R: Outcome> Outbox<W, R> {
+impl<W, R: Outcome<Value = R>> Outbox<W, R> {
     /// # Safety
     ///
     /// `sink`'s items are described by `W`, its result by `R`, and `take_back` is for such items.
@@ -277,8 +277,8 @@ impl<W, R: Outcome> Outbox<W, R> {
 /// What every sink over an outbox has: how it ends, what is left in it, and the `Sink` trait
 /// itself.
 macro_rules! sink_methods {
-    ($sink:ident<$($param:ident: $bound:ident),*>, of $item:ty, waiting as $wire:ty) => {
-        impl<$($param: $bound),*> $sink<$($param),*> {
+    ($sink:ident<$($param:ident: [$($bound:tt)+]),*>, of $item:ty, waiting as $wire:ty) => {
+        impl<$($param: $($bound)+),*> $sink<$($param),*> {
             /// Hands over what is left, ends the input, and waits for what the function returns.
             ///
             /// A function that had returned before it took everything is no error here: what it did
@@ -320,7 +320,7 @@ macro_rules! sink_methods {
             }
         }
 
-        impl<$($param: $bound),*> Sink<$item> for $sink<$($param),*> {
+        impl<$($param: $($bound)+),*> Sink<$item> for $sink<$($param),*> {
             type Error = ZigError;
 
             fn poll_ready(

@@ -30,7 +30,7 @@ pub struct ZigSink<T, R = ()> {
     outbox: Outbox<T, R>,
 }
 
-impl<T: Plain, R: Outcome> ZigSink<T, R> {
+impl<T: Plain, R: Outcome<Value = R>> ZigSink<T, R> {
     /// A sink over a raw handle, of items that cross `batch` at a time.
     ///
     /// # Errors
@@ -63,7 +63,7 @@ impl<T: Plain, R: Outcome> ZigSink<T, R> {
     }
 }
 
-sink_methods! { ZigSink<T: Plain, R: Outcome>, of T, waiting as T }
+sink_methods! { ZigSink<T: [Plain], R: [Outcome<Value = R>]>, of T, waiting as T }
 
 /// Checks a sink's types.
 pub(crate) fn check(sink: &RawSink, item: TypeDesc, result: TypeDesc) -> Result<(), OpenError> {

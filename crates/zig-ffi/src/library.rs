@@ -264,6 +264,17 @@ impl Library {
         result: TypeDesc,
     ) -> Result<RawSink, OpenError> {
         let export = self.find(name, abi::EXPORT_SINK)?;
+        self.open_sink(export, args, options, item, result)
+    }
+
+    fn open_sink(
+        &self,
+        export: &'static Export,
+        args: &mut Args,
+        options: &Options,
+        item: TypeDesc,
+        result: TypeDesc,
+    ) -> Result<RawSink, OpenError> {
         if export.item != item {
             return Err(OpenError::ItemType { expected: item, found: export.item });
         }
@@ -273,6 +284,22 @@ impl Library {
         let handle = open(export, args, options)?;
         // SAFETY: the library's functions keep their contracts (`open`).
         unsafe { RawSink::from_raw(handle, item, result) }
+    }
+
+    /// Opens a future: a sink that is sent nothing, and that is closed to run the function.
+    ///
+    /// # Errors
+    ///
+    /// As for [`sink`](Self::sink).
+    pub fn future(
+        &self,
+        name: &str,
+        args: &mut Args,
+        options: &Options,
+        result: TypeDesc,
+    ) -> Result<RawSink, OpenError> {
+        let export = self.find(name, abi::EXPORT_FUTURE)?;
+        self.open_sink(export, args, options, TypeDesc::of::<()>(), result)
     }
 
     /// Opens a transform: what takes its input, and what delivers its output.

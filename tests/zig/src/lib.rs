@@ -4,6 +4,7 @@ pub mod channels;
 pub mod formats;
 pub mod http;
 pub mod sync;
+pub mod futures;
 pub mod transforms;
 
 use bytemuck::AnyBitPattern;

@@ -2,6 +2,7 @@
 
 const std = @import("std");
 const zg = @import("ziggurat");
+const futures = @import("futures.zig");
 const transforms = @import("transforms.zig");
 const Io = std.Io;
 const Slot = @import("slots.zig").Slot;
@@ -40,6 +41,11 @@ pub const exports = zg.exports(.{
     .addresses = zg.sink(addresses),
     .sip = zg.sink(sip),
     .mixed = zg.sink(mixed),
+    .added = zg.future(futures.added),
+    .napped = zg.future(futures.napped),
+    .filled = zg.future(futures.filled),
+    .failing = zg.future(futures.failing),
+    .passed = zg.future(futures.passed),
     .doubled = zg.transform(transforms.doubled),
     .repeated = zg.transform(transforms.repeated),
     .sieved = zg.transform(transforms.sieved),
