@@ -1,8 +1,8 @@
-//! Zig functions of each shape, as coroutines and on threads, on four runtimes.
+//! The four shapes of a Zig function, as coroutines and on threads, on four runtimes.
 //!
-//! `lines` and `download` are sources, `gunzip` is a transform, `store` a sink. Nothing in them knows how they
-//! are run. What they come to is compared with what `wc`, `gunzip`, `sha256sum` and `curl` say, as far as those
-//! are installed.
+//! `lines` is a source, `gunzip` a transform, `store` a sink, `fetch` a future. Nothing in them knows
+//! how they are run. What they come to is compared with what `wc`, `gunzip`, `sha256sum` and `curl`
+//! say, as far as those are installed.
 //!
 //! ```text
 //! cargo run --release --example shapes
@@ -22,7 +22,7 @@ use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt};
 use sha2::{Digest, Sha256};
 use ziggurat::ThroughZigExt;
-use ziggurat_examples_zig::{chunks, download, gunzip, lines, store};
+use ziggurat_examples_zig::{chunks, fetch, gunzip, lines, store};
 
 /// What the functions are given.
 #[derive(Clone)]
@@ -54,7 +54,7 @@ macro_rules! open {
     };
 }
 
-async fn all(input: Input, on_thread: bool) -> anyhow::Result<Output> {
+async fn all_four(input: Input, on_thread: bool) -> anyhow::Result<Output> {
     let lines = open!(lines(&input.text), on_thread)?;
     let lines = lines.try_fold(0, |n, _line: Bytes| async move { Ok(n + 1) }).await?;
 
@@ -70,14 +70,14 @@ async fn all(input: Input, on_thread: bool) -> anyhow::Result<Output> {
     chunks(&input.text).open()?.forward(&mut store).await?;
     let stored_bytes = store.take_result().context("`forward` has closed the sink")?;
 
-    let fetched: Vec<Bytes> = open!(download(&input.url), on_thread)?.try_collect().await?;
+    let fetched = open!(fetch(&input.url), on_thread)?.await?;
 
     Ok(Output {
         lines,
         unpacked_sha256: format!("{:x}", hash.finalize()),
         stored_sha256: sha256(fs::read(&copy)?),
         stored_bytes,
-        fetched_sha256: sha256(fetched.concat()),
+        fetched_sha256: sha256(fetched),
     })
 }
 
@@ -166,10 +166,10 @@ fn main() -> anyhow::Result<()> {
     let input = prepare(folder.path())?;
     let expected = expected(&input)?;
     for on_thread in [false, true] {
-        for (runtime, output) in on_each_runtime(|| all(input.clone(), on_thread))? {
+        for (runtime, output) in on_each_runtime(|| all_four(input.clone(), on_thread))? {
             let how = if on_thread { "on threads" } else { "as coroutines" };
             assert_eq!(output, expected, "{runtime}, {how}");
-            println!("lines, gunzip, store, download {how} on {runtime}: the same");
+            println!("lines, gunzip, store, fetch {how} on {runtime}: the same");
         }
     }
     Ok(())

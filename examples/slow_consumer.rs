@@ -1,7 +1,8 @@
 //! A download that is read slowly: memory stays bounded, and the executor's other tasks keep their time.
 //!
-//! Zig's own `std.http.Client` gets 100 MiB from a server on this machine, as a coroutine on a single-threaded
-//! executor. The consumer dawdles over each chunk; beside it a ticker wants to run every 10 ms.
+//! Zig's own `std.http.Client` gets 100 MiB from a server on this machine, as a coroutine on a
+//! single-threaded executor. The consumer dawdles over each chunk; beside it a ticker wants to run
+//! every 10 ms.
 //!
 //! ```text
 //! cargo run --release --example slow_consumer

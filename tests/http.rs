@@ -44,6 +44,19 @@ on_every_executor! {
         }
     }
 
+    async fn a_body_is_what_a_future_returns(_executor: Executor) {
+        let server = Axum::start();
+        let fetches = (0..50).map(|seed| {
+            let fetch = zig::fetch(&server.url(&format!("/chunked/{seed}/200000")));
+            if seed % 10 == 9 { fetch.on_thread() } else { fetch }.open().unwrap()
+        });
+        for (seed, bytes) in try_join_all(fetches).await.unwrap().into_iter().enumerate() {
+            assert!(bytes == payload(seed as u64, 200_000), "{seed}");
+        }
+        let error = zig::fetch(&server.url("/nothing")).open().unwrap().await.unwrap_err();
+        assert_eq!(error.name(), Some("HttpStatus"));
+    }
+
     async fn a_client_keeps_its_connection(_executor: Executor) {
         let server = Axum::start();
         for (i, encoding) in ["length", "chunked"].into_iter().enumerate() {

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use bytemuck::AnyBitPattern;
 use ziggurat_channel::{Receiver, Sender};
-use ziggurat_stream::{ZigByteSink, ZigByteStream, ZigSink, ZigStream, ZigTransform};
+use ziggurat_stream::{ZigByteSink, ZigByteStream, ZigFuture, ZigSink, ZigStream, ZigTransform};
 
 /// One measurement. Its twin is in `zig/samples.zig`.
 #[repr(C)]
@@ -79,4 +79,6 @@ ziggurat_stream::bind! {
 
     /// The body at `url`, as it comes.
     pub fn download(url: &str) -> ZigByteStream;
+    /// The body at `url`, whole.
+    pub fn fetch(url: &str) -> ZigFuture<[u8]>;
 }

@@ -2,9 +2,9 @@
 
 pub mod channels;
 pub mod formats;
+pub mod futures;
 pub mod http;
 pub mod sync;
-pub mod futures;
 pub mod transforms;
 
 use bytemuck::AnyBitPattern;
