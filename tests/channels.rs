@@ -180,7 +180,7 @@ macro_rules! over {
                         let mut producer = zig::count_into(s, 20, 0, 1).on_thread().open().unwrap();
                         assert!(poll!(Box::pin(producer.close())).is_pending());
                         settles("the channel is full", || r.len() == 2).await;
-                        producer.cancel();
+                        producer.request_cancel();
                         assert_eq!(producer.close().await, Err(ZigError::Canceled));
                         // What it had sent is here, and nothing else.
                         assert_eq!((r.recv().await, r.recv().await), (Ok(0), Ok(1)));

@@ -2,8 +2,6 @@
 
 mod support;
 
-use std::future::Future;
-
 use bytes::Bytes;
 use futures::future::{self, FusedFuture, FutureExt};
 use futures::poll;
@@ -115,8 +113,7 @@ on_every_executor! {
 }
 
 /// A future like any other: it may be spawned, and chosen among others.
-fn _is_a_future() -> impl Future<Output = Result<u64, ZigError>> + FusedFuture + Send + Sync + Unpin
-{
+fn _is_a_future() -> impl FusedFuture<Output = Result<u64, ZigError>> + Send + Sync + Unpin {
     zig::added(1, 2, 0).open().unwrap()
 }
 

@@ -328,7 +328,7 @@ on_every_executor! {
             let (mut sink, mut stream) = transform.into_split();
             sink.send(1).await.unwrap();
             wait_for_slot(number, "it runs", |s| s.started == i as u64 + 1);
-            sink.cancel();
+            sink.request_cancel();
             assert!(stream.next().await.unwrap().unwrap_err().is_canceled());
             assert!(sink.close().await.unwrap_err().is_canceled());
             // It never took it.

@@ -62,6 +62,23 @@ impl<R: ?Sized + Outcome> ZigFuture<R> {
     pub fn request_cancel(&self) {
         self.sink.cancel();
     }
+
+    /// Asks the function to end, waits until it has, and returns what it said:
+    /// [`ZigError::Canceled`] as a rule, or its result if it had returned before it noticed. Its `defer`s
+    /// have run then.
+    ///
+    /// # Errors
+    ///
+    /// How the function ended; [`ZigError::Closed`] when the future has completed before.
+    ///
+    /// # Cancel safety
+    ///
+    /// The function has been asked to end by the first poll. Dropping this future is dropping the other:
+    /// what the function still has to do is done in the background.
+    pub async fn cancel(self) -> Result<R::Value, ZigError> {
+        self.request_cancel();
+        self.await
+    }
 }
 
 impl<R: ?Sized + Outcome> Future for ZigFuture<R> {

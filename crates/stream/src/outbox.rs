@@ -220,6 +220,15 @@ impl<W, R: Outcome<Value = R>> Outbox<W, R> {
         }
     }
 
+    /// Ends the input without handing over what is left, and waits for the function.
+    pub(crate) fn poll_stop(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), ZigError>> {
+        match self.state {
+            State::Open => self.poll_end_input(cx),
+            State::Returned(_) => Poll::Ready(Ok(())),
+            State::Ended => Poll::Ready(Err(ZigError::Closed)),
+        }
+    }
+
     fn poll_end_input(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), ZigError>> {
         let mut result = R::empty();
         // SAFETY: a value of the sink's result type (`new`), initialised whatever the other side
@@ -314,9 +323,29 @@ macro_rules! sink_methods {
                 self.outbox.take_unsent()
             }
 
-            /// Asks the function to end.
-            pub fn cancel(&self) {
+            /// Asks the function to end. Sending and closing go on to say what it makes of that.
+            pub fn request_cancel(&self) {
                 self.outbox.cancel();
+            }
+
+            /// Asks the function to end, waits until it has, and returns what it said:
+            /// [`ZigError::Canceled`] as a rule, or its result if it had returned before it noticed. Its
+            /// `defer`s have run then.
+            ///
+            /// Items that wait here, or that it has not consumed, are dropped.
+            ///
+            /// # Errors
+            ///
+            /// How the function ended; [`ZigError::Closed`] when that has been reported before.
+            ///
+            /// # Cancel safety
+            ///
+            /// The function has been asked to end by the first poll. Dropping the future is dropping the
+            /// sink: what the function still has to do is done in the background.
+            pub async fn cancel(mut self) -> Result<R, ZigError> {
+                self.outbox.cancel();
+                poll_fn(|cx| self.outbox.poll_stop(cx)).await?;
+                self.outbox.take_result().ok_or(ZigError::Closed)
             }
         }
 

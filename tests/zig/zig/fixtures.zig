@@ -34,6 +34,7 @@ pub const exports = zg.exports(.{
     .sum = zg.sink(sum),
     .take = zg.sink(take),
     .refuse = zg.sink(refuse),
+    .tally = zg.sink(tally),
     .hold = zg.sink(hold),
     .slowly = zg.sink(slowly),
     .checksum = zg.sink(checksum),
@@ -408,6 +409,15 @@ fn refuse(_: Io, in: *zg.In(u64), after: u64) !void {
     var i: u64 = 0;
     while (i < after) : (i += 1) _ = try in.next();
     return in.fail(error.Refused, "after {d}", .{after});
+}
+
+/// The sum, also of what there was when it was cancelled.
+fn tally(_: Io, in: *zg.In(u64), slot: u32) !u64 {
+    mark(slot, "started");
+    defer mark(slot, "deferred");
+    var total: u64 = 0;
+    while (in.next() catch null) |item| total += item;
+    return total;
 }
 
 /// Takes nothing until it is cancelled.

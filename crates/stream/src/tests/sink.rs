@@ -177,10 +177,10 @@ fn an_error_while_closing() {
     {
         let fake = FakeSink::<u64, u64>::new([], [Closing::pending(), Closing::new(status)]);
         let mut sink = sink(&fake, 8);
-        sink.cancel();
+        sink.request_cancel();
         assert_eq!(drive(sink.close()).unwrap_err().is_canceled(), canceled);
         assert_eq!(drive(sink.close()), Err(ZigError::Closed));
-        sink.cancel();
+        sink.request_cancel();
         assert_eq!(fake.calls().cancels, 1);
         drop(sink);
         fake.assert_released();

@@ -113,7 +113,7 @@ pub trait OutputHalf {
     /// Nobody waits for a wake until the next poll.
     fn forget_waker(&mut self);
 
-    fn cancel(&self);
+    fn request_cancel(&self);
 }
 
 impl<T: Plain> OutputHalf for ZigStream<T> {
@@ -121,8 +121,8 @@ impl<T: Plain> OutputHalf for ZigStream<T> {
         self.batches().forget_waker();
     }
 
-    fn cancel(&self) {
-        ZigStream::cancel(self);
+    fn request_cancel(&self) {
+        ZigStream::request_cancel(self);
     }
 }
 
@@ -131,7 +131,7 @@ impl OutputHalf for ZigByteStream {
         self.batches().forget_waker();
     }
 
-    fn cancel(&self) {
-        ZigByteStream::cancel(self);
+    fn request_cancel(&self) {
+        ZigByteStream::request_cancel(self);
     }
 }

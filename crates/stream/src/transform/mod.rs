@@ -6,6 +6,7 @@ mod through;
 mod try_through;
 
 use std::fmt;
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -97,8 +98,33 @@ impl<T: ?Sized + TransformItem, U: ?Sized + TransformItem> ZigTransform<T, U> {
 
     /// Asks the function to end, and goes on delivering what is under way, then
     /// [`ZigError::Canceled`] (or whatever the function makes of it).
-    pub fn cancel(&self) {
-        self.stream.cancel();
+    pub fn request_cancel(&self) {
+        self.stream.request_cancel();
+    }
+
+    /// Asks the function to end, waits until it has, and returns what it said:
+    /// [`ZigError::Canceled`] as a rule; `Ok` if it came to its own end before it noticed, or the stream
+    /// has ended before. Its `defer`s have run then.
+    ///
+    /// Items that were not taken, on either side, are dropped.
+    ///
+    /// # Errors
+    ///
+    /// How the function ended, unless that was well.
+    ///
+    /// # Cancel safety
+    ///
+    /// The function has been asked to end by the first poll. Dropping the future is dropping the
+    /// transform: what the function still has to do is done in the background.
+    pub async fn cancel(mut self) -> Result<(), ZigError> {
+        self.request_cancel();
+        poll_fn(|cx| self.poll_end(cx)).await
+    }
+
+    /// Drops what comes out, up to the end.
+    fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), ZigError>> {
+        while ready!(Pin::new(&mut self.stream).poll_next(cx)).transpose()?.is_some() {}
+        Poll::Ready(Ok(()))
     }
 }
 

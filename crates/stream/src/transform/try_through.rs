@@ -85,7 +85,7 @@ where
                 // The function asks for more, and there is no more: it ends, and then the error is
                 // said.
                 *this.feed = Feed::Refused;
-                this.transform.cancel();
+                this.transform.request_cancel();
                 continue;
             }
             return Poll::Ready(match (ready!(item), this.error.take()) {
