@@ -64,7 +64,7 @@ async fn consume(url: &str) -> Result<String, ZigError> {
     let mut sha256 = Sha256::new();
     while let Some(chunk) = body.try_next().await? {
         sha256.update(&chunk);
-        let timer = DefaultTimer::default();
+        let timer = DefaultTimer;
         timer.sleep_until(timer.now() + DAWDLE).await;
     }
     Ok(format!("{:x}", sha256.finalize()))
@@ -80,7 +80,7 @@ struct Ticks {
 }
 
 async fn tick(ticks: Arc<Mutex<Ticks>>) {
-    let timer = DefaultTimer::default();
+    let timer = DefaultTimer;
     let mut due = timer.now();
     loop {
         due += PERIOD;
