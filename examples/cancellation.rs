@@ -51,14 +51,26 @@ fn by_taking_enough(goodbye: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// `cancel` asks for the same and keeps the stream: it delivers what is under way, then says that
+/// `cancel` asks for the same and waits until the function has ended.
+fn by_waiting(goodbye: &Path) -> anyhow::Result<()> {
+    let mut beats = heartbeat(HOUR_MS, goodbye).open()?;
+    block_on(async {
+        assert_eq!(beats.try_next().await?, Some(0));
+        assert_eq!(beats.cancel().await, Err(ZigError::Canceled));
+        assert_eq!(fs::read_to_string(goodbye)?, "bye\n");
+        println!("by waiting: `defer` has run");
+        Ok(())
+    })
+}
+
+/// `request_cancel` keeps the stream: it delivers what is under way, then says that
 /// it was cancelled, then nothing more. By then the function has ended.
 fn by_asking(goodbye: &Path) -> anyhow::Result<()> {
     let mut beats = heartbeat(HOUR_MS, goodbye).open()?;
     block_on(async {
         assert_eq!(beats.try_next().await?, Some(0));
-        beats.cancel();
-        beats.cancel(); // Once more changes nothing.
+        beats.request_cancel();
+        beats.request_cancel(); // Once more changes nothing.
         assert_eq!(beats.next().await, Some(Err(ZigError::Canceled)));
         assert_eq!(beats.next().await, None);
         assert_eq!(fs::read_to_string(goodbye)?, "bye\n");
@@ -80,6 +92,7 @@ fn main() -> anyhow::Result<()> {
     let path = |name: &str| folder.path().join(name);
     by_dropping(&path("dropped"))?;
     by_taking_enough(&path("taken"))?;
+    by_waiting(&path("waited"))?;
     by_asking(&path("asked"))?;
     before_the_start(&path("unstarted"))
 }

@@ -1,7 +1,8 @@
 //! A download that is read slowly: memory stays bounded, and the executor's other tasks keep their time.
 //!
-//! Zig's own `std.http.Client` gets 100 MiB from a server on this machine, as a coroutine on a single-threaded
-//! executor. The consumer dawdles over each chunk; beside it a ticker wants to run every 10 ms.
+//! Zig's own `std.http.Client` gets 100 MiB from a server on this machine, as a coroutine on a
+//! single-threaded executor. The consumer dawdles over each chunk; beside it a ticker wants to run
+//! every 10 ms.
 //!
 //! ```text
 //! cargo run --release --example slow_consumer
@@ -63,7 +64,7 @@ async fn consume(url: &str) -> Result<String, ZigError> {
     let mut sha256 = Sha256::new();
     while let Some(chunk) = body.try_next().await? {
         sha256.update(&chunk);
-        let timer = DefaultTimer::default();
+        let timer = DefaultTimer;
         timer.sleep_until(timer.now() + DAWDLE).await;
     }
     Ok(format!("{:x}", sha256.finalize()))
@@ -79,7 +80,7 @@ struct Ticks {
 }
 
 async fn tick(ticks: Arc<Mutex<Ticks>>) {
-    let timer = DefaultTimer::default();
+    let timer = DefaultTimer;
     let mut due = timer.now();
     loop {
         due += PERIOD;

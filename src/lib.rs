@@ -15,5 +15,6 @@ pub use ziggurat_zig_ffi as ffi;
 
 pub use ziggurat_stream::{
     Buffer, BufferMut, BufferPool, ByteReader, ByteWriter, Growth, OpenError, PanicPolicy, Plain,
-    ZigByteSink, ZigByteStream, ZigError, ZigSink, ZigStream, bind,
+    Through, ThroughZigExt, TransformError, TransformItem, TryThrough, ZigByteSink, ZigByteStream,
+    ZigError, ZigFuture, ZigSink, ZigStream, ZigTransform, bind,
 };

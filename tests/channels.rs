@@ -30,7 +30,7 @@ enum Way {
 }
 
 impl Way {
-    fn open<R: Outcome>(self, call: SinkBuilder<u8, R>) -> ZigSink<u8, R> {
+    fn open<R: Outcome<Value = R>>(self, call: SinkBuilder<u8, R>) -> ZigSink<u8, R> {
         match self {
             Way::Coroutine => call.open(),
             Way::Thread => call.on_thread().open(),
@@ -180,7 +180,7 @@ macro_rules! over {
                         let mut producer = zig::count_into(s, 20, 0, 1).on_thread().open().unwrap();
                         assert!(poll!(Box::pin(producer.close())).is_pending());
                         settles("the channel is full", || r.len() == 2).await;
-                        producer.cancel();
+                        producer.request_cancel();
                         assert_eq!(producer.close().await, Err(ZigError::Canceled));
                         // What it had sent is here, and nothing else.
                         assert_eq!((r.recv().await, r.recv().await), (Ok(0), Ok(1)));

@@ -8,12 +8,13 @@ mod support;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::process::Command;
+use std::task::Poll;
 
 use bytes::Bytes;
-use futures::future::{join_all, try_join_all};
+use futures::future::{join_all, poll_fn, try_join_all};
 use futures::{StreamExt, TryStreamExt};
-use server::{Axum, Then, payload, read_head, script};
-use support::Executor;
+use server::{Axum, Endless, Then, payload, read_head, script};
+use support::{Executor, wait_for, wandering};
 use ziggurat::stream::host::TokioHost;
 use ziggurat::{ZigByteStream, ZigError};
 use ziggurat_tests_zig::http as zig;
@@ -41,6 +42,19 @@ on_every_executor! {
                 assert!(thread == expected, "{encoding} {size}, on a thread");
             }
         }
+    }
+
+    async fn a_body_is_what_a_future_returns(_executor: Executor) {
+        let server = Axum::start();
+        let fetches = (0..50).map(|seed| {
+            let fetch = zig::fetch(&server.url(&format!("/chunked/{seed}/200000")));
+            if seed % 10 == 9 { fetch.on_thread() } else { fetch }.open().unwrap()
+        });
+        for (seed, bytes) in try_join_all(fetches).await.unwrap().into_iter().enumerate() {
+            assert!(bytes == payload(seed as u64, 200_000), "{seed}");
+        }
+        let error = zig::fetch(&server.url("/nothing")).open().unwrap().await.unwrap_err();
+        assert_eq!(error.name(), Some("HttpStatus"));
     }
 
     async fn a_client_keeps_its_connection(_executor: Executor) {
@@ -119,6 +133,34 @@ on_every_executor! {
         }
     }
 
+    async fn a_download_that_is_dropped_hangs_up(_executor: Executor) {
+        let server = Endless::start();
+        for on_thread in [false, true] {
+            // Before it connects, while it does, before the head, and in the body.
+            for polls in 0..25 {
+                let get = zig::get(server.url()).block_size(4096);
+                let get = if on_thread { get.on_thread() } else { get };
+                let mut stream = get.open().unwrap();
+                let mut left = polls;
+                poll_fn(|cx| {
+                    if left == 0 {
+                        return Poll::Ready(());
+                    }
+                    left -= 1;
+                    match stream.poll_next_unpin(cx) {
+                        Poll::Ready(Some(Ok(_))) => cx.waker().wake_by_ref(),
+                        Poll::Ready(end) => panic!("{end:?} of a body that is endless"),
+                        Poll::Pending => {}
+                    }
+                    Poll::Pending
+                })
+                .await;
+            }
+        }
+        wait_for("all have hung up", || server.is_alone().then_some(()));
+        assert!(server.accepted() > 0);
+    }
+
     async fn nobody_listens(_executor: Executor) {
         // Bound and not listening: nobody else gets the port meanwhile.
         let socket = std::net::UdpSocket::bind(("127.0.0.1", 0)).unwrap();
@@ -180,6 +222,15 @@ on_every_executor! {
         let refused = TcpStream::connect(("127.0.0.1", port)).unwrap_err();
         assert_eq!(refused.kind(), std::io::ErrorKind::ConnectionRefused);
     }
+}
+
+#[test]
+fn a_download_wanders_between_threads() {
+    let server = Axum::start();
+    let url = server.url("/chunked/3/1000000");
+    let chunks = wandering(zig::get_again(&url, 2).open().unwrap());
+    let chunks: Vec<Bytes> = chunks.into_iter().map(Result::unwrap).collect();
+    assert!(chunks.concat() == payload(3, 1_000_000).repeat(2));
 }
 
 /// With tokio's reactor, timers and threads in place of those that work under any executor.

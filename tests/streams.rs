@@ -173,8 +173,8 @@ on_every_executor! {
         for i in 0..100 {
             assert_eq!(stream.next().await.unwrap().unwrap(), i);
         }
-        stream.cancel();
-        stream.cancel();
+        stream.request_cancel();
+        stream.request_cancel();
         let mut expected = 100;
         let error = loop {
             match stream.next().await.unwrap() {
@@ -193,11 +193,11 @@ on_every_executor! {
     async fn cancelled_before_the_first_poll_it_never_runs(executor: Executor) {
         let number = slot_for(13, executor);
         let mut stream = zig::numbers(10, number).open().unwrap();
-        stream.cancel();
+        stream.request_cancel();
         assert!(stream.next().await.unwrap().unwrap_err().is_canceled());
         assert!(stream.next().await.is_none());
         let mut sink = zig::sum(number).open().unwrap();
-        sink.cancel();
+        sink.request_cancel();
         assert!(sink.close().await.unwrap_err().is_canceled());
         assert_eq!(slot(number).started, 0);
     }

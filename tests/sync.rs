@@ -2,16 +2,13 @@
 
 mod support;
 
-use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::task::{Context, Poll, Wake, Waker};
-use std::thread::{self, Thread};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use futures::future::{join, join_all};
-use futures::{Stream, StreamExt, TryStreamExt, poll};
-use support::Executor;
+use futures::{StreamExt, TryStreamExt, poll};
+use support::{Executor, wandering};
 use ziggurat::{ZigError, ZigStream, stream::StreamBuilder};
 use ziggurat_tests_zig::sync as zig;
 
@@ -225,27 +222,9 @@ on_every_executor! {
     }
 }
 
-/// Unparks the thread that drives a task.
-struct Unpark(Thread);
-
-impl Wake for Unpark {
-    fn wake(self: Arc<Self>) {
-        self.0.unpark();
-    }
-}
-
-/// All items of a stream that is polled by another thread each time.
-fn wandering(mut stream: impl Stream<Item = Result<u64, ZigError>> + Send + Unpin) -> Vec<u64> {
-    let waker = Waker::from(Arc::new(Unpark(thread::current())));
-    let mut items = Vec::new();
-    loop {
-        let poll = || Pin::new(&mut stream).poll_next(&mut Context::from_waker(&waker));
-        match thread::scope(|scope| scope.spawn(poll).join().unwrap()) {
-            Poll::Ready(Some(item)) => items.push(item.unwrap()),
-            Poll::Ready(None) => return items,
-            Poll::Pending => thread::park(),
-        }
-    }
+/// All items of a stream that another thread polls each time.
+fn wandered(stream: ZigStream<u64>) -> Vec<u64> {
+    wandering(stream).into_iter().map(Result::unwrap).collect()
 }
 
 #[test]
@@ -256,17 +235,17 @@ fn coroutines_that_wander_share_with_each_other_and_with_threads() {
         thread::scope(|scope| {
             let puts: Vec<_> = (0..2)
                 .map(|i| zig::put(queue, i * ITEMS, (i + 1) * ITEMS).batch(1).open().unwrap())
-                .map(|put| scope.spawn(|| wandering(put)))
+                .map(|put| scope.spawn(|| wandered(put)))
                 .collect();
             let takes: Vec<_> = [AsCoroutine, others]
                 .map(|runs| runs.open(zig::take(queue, u64::MAX)))
-                .map(|take| scope.spawn(|| wandering(take)))
+                .map(|take| scope.spawn(|| wandered(take)))
                 .into();
             let turns: Vec<_> = [AsCoroutine, others, AsCoroutine]
                 .into_iter()
                 .enumerate()
                 .map(|(me, runs)| runs.open(zig::turns(turn, me as u64, 3, 150)))
-                .map(|turns| scope.spawn(|| wandering(turns)))
+                .map(|turns| scope.spawn(|| wandered(turns)))
                 .collect();
             let put: Vec<u64> = puts.into_iter().flat_map(|put| put.join().unwrap()).collect();
             assert!(put.into_iter().eq(0..2 * ITEMS));

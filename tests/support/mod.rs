@@ -3,7 +3,13 @@
 #![allow(dead_code)] // each test binary uses a part of it
 
 use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
+
+use futures::Stream;
 
 use ziggurat_tests_zig::{Slot, slot};
 
@@ -89,7 +95,30 @@ pub fn wait_for<T>(what: &str, check: impl Fn() -> Option<T>) -> T {
             return answer;
         }
         assert!(start.elapsed() < Duration::from_secs(60), "waited in vain until {what}");
-        std::thread::yield_now();
+        thread::yield_now();
+    }
+}
+
+/// Unparks the thread that drives a task.
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
+/// All items of a stream that is polled by another thread each time.
+pub fn wandering<S: Stream<Item: Send> + Send + Unpin>(mut stream: S) -> Vec<S::Item> {
+    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    let mut items = Vec::new();
+    loop {
+        let poll = || Pin::new(&mut stream).poll_next(&mut Context::from_waker(&waker));
+        match thread::scope(|scope| scope.spawn(poll).join().expect("no panic")) {
+            Poll::Ready(Some(item)) => items.push(item),
+            Poll::Ready(None) => return items,
+            Poll::Pending => thread::park(),
+        }
     }
 }
 

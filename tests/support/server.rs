@@ -98,6 +98,65 @@ async fn chunked(Path((seed, size)): Path<(u64, usize)>) -> Body {
     Body::from_stream(futures::stream::iter(pieces))
 }
 
+/// Sends each client a body without an end, until that hangs up.
+pub struct Endless {
+    url: String,
+    counts: Arc<Counts>,
+}
+
+#[derive(Default)]
+struct Counts {
+    accepted: AtomicUsize,
+    gone: AtomicUsize,
+}
+
+impl Endless {
+    pub fn start() -> Endless {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let url = format!("http://127.0.0.1:{}/", listener.local_addr().unwrap().port());
+        let counts = Arc::new(Counts::default());
+        let shared = Arc::clone(&counts);
+        // Ends with the process.
+        thread::spawn(move || {
+            for client in listener.incoming() {
+                let counts = Arc::clone(&shared);
+                counts.accepted.fetch_add(1, Ordering::SeqCst);
+                thread::spawn(move || {
+                    send_for_ever(client.unwrap());
+                    counts.gone.fetch_add(1, Ordering::SeqCst);
+                });
+            }
+        });
+        Endless { url, counts }
+    }
+
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    pub fn accepted(&self) -> usize {
+        self.counts.accepted.load(Ordering::SeqCst)
+    }
+
+    /// Whether every client that it has had is gone.
+    pub fn is_alone(&self) -> bool {
+        // In this order: who is counted as gone was counted before.
+        let gone = self.counts.gone.load(Ordering::SeqCst);
+        gone == self.accepted()
+    }
+}
+
+fn send_for_ever(mut client: TcpStream) {
+    let mut request = [0; 1024];
+    if client.read(&mut request).is_ok_and(|n| n > 0) {
+        let head = b"HTTP/1.1 200 OK\r\ncontent-length: 1000000000000\r\n\r\n";
+        let mut piece = &head[..];
+        while client.write_all(piece).is_ok() {
+            piece = &[7; 1000];
+        }
+    }
+}
+
 /// What comes after the last byte of a script.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Then {

@@ -7,6 +7,7 @@ fn main() {
     Build::new("zig/channels.zig").compile("channels");
     Build::new("zig/panics.zig").optimize(Optimize::Debug).compile("panics_debug");
     Build::new("zig/panics.zig").optimize(Optimize::Safe).compile("panics_safe");
+    Build::new("zig/formats.zig").compile("formats");
     Build::new("zig/http.zig").compile("http");
     Build::new("zig/sync.zig").compile("sync");
 }

@@ -36,6 +36,8 @@ pub const item_shift = 8;
 pub const export_kind = struct {
     pub const source: u32 = 1;
     pub const sink: u32 = 2;
+    pub const transform: u32 = 3;
+    pub const future: u32 = 4;
 };
 
 pub const domain = struct {
@@ -229,6 +231,13 @@ pub const SinkVTable = extern struct {
     ) callconv(.c) i32,
     cancel: *const fn (state: *anyopaque) callconv(.c) void,
     last_error: *const fn (state: *anyopaque, out: *ErrorRecord) callconv(.c) void,
+    take_back: ?*const fn (state: *anyopaque, out: *anyopaque, cap: usize) callconv(.c) usize,
+};
+
+pub const TransformVTable = extern struct {
+    header: Header,
+    sink: *const SinkVTable,
+    source: *const SourceVTable,
 };
 
 pub const OpenOptions = extern struct {
@@ -278,7 +287,7 @@ pub const layout = layoutOf(.{
     .{ WakerHandle, .fixed }, .{ WakerVTable, .grows }, .{ PollContext, .grows }, .{ RawBuffer, .fixed },
     .{ PoolHandle, .fixed },  .{ PoolVTable, .grows },  .{ RawHandle, .fixed },   .{ SourceVTable, .grows },
     .{ SinkVTable, .grows },  .{ OpenOptions, .grows }, .{ Arg, .fixed },         .{ Export, .fixed },
-    .{ Exports, .grows },     .{ HostHandle, .fixed },  .{ HostVTable, .grows },
+    .{ Exports, .grows },     .{ HostHandle, .fixed },  .{ HostVTable, .grows },  .{ TransformVTable, .grows },
 });
 
 fn layoutLen(comptime structs: anytype) usize {
@@ -311,7 +320,8 @@ comptime {
         std.debug.assert(@sizeOf(RawBuffer) == 48);
         std.debug.assert(@sizeOf(PoolVTable) == 56);
         std.debug.assert(@sizeOf(SourceVTable) == 72);
-        std.debug.assert(@sizeOf(SinkVTable) == 96);
+        std.debug.assert(@sizeOf(SinkVTable) == 104);
+        std.debug.assert(@sizeOf(TransformVTable) == 32);
         std.debug.assert(@sizeOf(OpenOptions) == 40);
         std.debug.assert(@sizeOf(Export) == 72);
         std.debug.assert(@sizeOf(Exports) == 48);

@@ -1,103 +1,48 @@
-//! How a function runs, and how its items get to and from the side that polls.
+//! How items get from a function to the side that polls, or the other way.
 //!
-//! On a thread of its own, they go through a ring, and each side waits for the other. As a coroutine, the
-//! function runs inside the polls, and finds the polls' own slices. What the function is, a source or a sink,
-//! makes no difference here.
+//! From and to a thread they go through a ring, and each side waits for the other. A coroutine runs inside the
+//! polls, and finds the polls' own slices. Which of the two it is, `execution.zig` knows.
 
 const std = @import("std");
 const gpa = @import("heap.zig").gpa;
 const Io = std.Io;
 const abi = @import("abi.zig");
 const handoff_mod = @import("handoff.zig");
-const Buffer = @import("buffer.zig").Buffer;
+const Execution = @import("execution.zig").Execution;
 const Handoff = handoff_mod.Handoff;
 const Lane = @import("coroutine/lane.zig").Lane;
 const Slots = @import("coroutine/lane.zig").Slots;
-const Runner = @import("runner.zig").Runner;
-const Task = @import("coroutine/task.zig").Task;
-const Waiter = @import("waiter.zig").Waiter;
-const reaper = @import("coroutine/reaper.zig");
 const coroutines = @import("coroutine/switch.zig").supported;
 
 /// More than any machine has.
 const max_bytes = std.math.maxInt(usize) >> 17;
 
-/// In place: the parts point to each other.
+/// One direction; each uses its own half of the methods. In place: others point to it.
 pub fn Exchange(comptime T: type) type {
     return union(enum) {
         const Self = @This();
 
         /// Apart, because it is large, and coroutines are many.
-        thread: *OnThread,
-        coroutine: if (coroutines) AsCoroutine else noreturn,
+        thread: *Handoff(T),
+        coroutine: if (coroutines) Lane(T) else noreturn,
 
-        pub const OnThread = struct {
-            exchange: *Self,
-            runner: Runner,
-            handoff: Handoff(T),
-        };
-
-        pub const AsCoroutine = struct {
-            task: Task,
-            lane: Lane(T),
-        };
-
-        pub const Callbacks = struct {
-            thread: Runner.Callbacks,
-            coroutine: if (coroutines) Task.Callbacks else void,
-        };
-
-        pub const InitError = error{ OutOfMemory, PoisonUnsupported };
-
-        /// A coroutine, if there is a host that one can wait by, unless a thread is asked for.
-        pub fn init(x: *Self, callbacks: *const Callbacks, options: *const abi.OpenOptions) InitError!void {
+        pub fn init(x: *Self, execution: *Execution, options: *const abi.OpenOptions) error{OutOfMemory}!void {
             const capacity: usize = if (options.capacity == 0)
                 handoff_mod.defaultCapacity(T)
             else
                 std.math.cast(usize, options.capacity) orelse return error.OutOfMemory;
             if (capacity > max_bytes / @max(1, @sizeOf(T))) return error.OutOfMemory;
-            if (coroutines and options.flags & abi.option_thread == 0) if (options.host) |host| {
-                const task: Task = .init(&callbacks.coroutine, host, options.stack_size);
-                x.* = .{ .coroutine = .{ .task = task, .lane = .{ .task = undefined, .capacity = capacity } } };
-                x.coroutine.lane.task = &x.coroutine.task;
-                x.coroutine.task.slots = &x.coroutine.lane.no_slots;
-                x.coroutine.task.panics.contained = options.flags & abi.option_poison != 0;
-                return;
-            };
-            if (options.flags & abi.option_poison != 0) return error.PoisonUnsupported;
-            const thread = try gpa.create(OnThread);
-            errdefer gpa.destroy(thread);
-            thread.* = .{
-                .exchange = x,
-                .runner = .init(&callbacks.thread, options.stack_size),
-                .handoff = try .init(gpa, capacity, &thread.runner),
-            };
-            x.* = .{ .thread = thread };
-        }
-
-        /// The function has let go of everything, and what was under way is dropped.
-        pub fn deinit(x: *Self) void {
-            switch (x.*) {
+            switch (execution.*) {
                 .thread => |thread| {
-                    thread.handoff.deinit(gpa);
-                    gpa.destroy(thread);
+                    const handoff = try gpa.create(Handoff(T));
+                    errdefer gpa.destroy(handoff);
+                    handoff.* = try .init(gpa, capacity, &thread.runner);
+                    x.* = .{ .thread = handoff };
                 },
-                .coroutine => |*coroutine| {
-                    coroutine.lane.deinit();
-                    coroutine.task.deinit();
+                .coroutine => |*task| {
+                    x.* = .{ .coroutine = .{ .task = task, .capacity = capacity } };
+                    task.slots = &x.coroutine.no_slots;
                 },
-            }
-            x.* = undefined;
-        }
-
-        /// The consumer, when it takes no more: releases the buffers that are left under way.
-        pub fn dropItems(x: *Self) void {
-            switch (x.*) {
-                .thread => |thread| {
-                    var left: [1]Buffer = undefined;
-                    while (thread.handoff.ring.pop(&left) > 0) left[0].deinit();
-                },
-                .coroutine => |*coroutine| while (coroutine.lane.popLeft()) |buffer| buffer.deinit(),
             }
         }
 
@@ -105,89 +50,87 @@ pub fn Exchange(comptime T: type) type {
         pub fn connect(x: *Self, slots: *Slots) void {
             switch (x.*) {
                 .thread => {},
-                .coroutine => |*coroutine| coroutine.task.slots = slots,
+                .coroutine => |*lane| lane.task.slots = slots,
             }
         }
 
-        pub fn waiter(x: *Self) Waiter {
+        /// The function has let go of everything, and what was under way is dropped.
+        pub fn deinit(x: *Self) void {
+            switch (x.*) {
+                .thread => |handoff| {
+                    handoff.deinit(gpa);
+                    gpa.destroy(handoff);
+                },
+                .coroutine => |*lane| lane.deinit(),
+            }
+            x.* = undefined;
+        }
+
+        /// Whether something is under way that nobody has taken.
+        pub fn hasLeft(x: *Self) bool {
             return switch (x.*) {
-                .thread => |thread| .{ .thread = &thread.runner },
-                .coroutine => |*coroutine| .{ .coroutine = &coroutine.task },
+                .thread => |handoff| !handoff.ring.isEmpty(),
+                .coroutine => |*lane| lane.hasLeft(),
+            };
+        }
+
+        /// Takes what is left under way, as much as fits: once the function has returned, or when the other
+        /// side takes no more.
+        pub fn takeLeft(x: *Self, out: []T) usize {
+            return switch (x.*) {
+                .thread => |handoff| handoff.ring.pop(out),
+                .coroutine => |*lane| lane.takeLeft(out),
             };
         }
 
         // The polled side.
 
-        pub inline fn started(x: *const Self) bool {
-            return switch (x.*) {
-                .thread => |thread| thread.runner.started(),
-                .coroutine => |*coroutine| coroutine.task.started(),
-            };
-        }
-
-        pub const StartError = error{ ThreadUnavailable, StackUnavailable, Canceled };
-
-        /// Starts the function. A second call does nothing.
-        pub fn start(x: *Self) StartError!void {
-            return switch (x.*) {
-                .thread => |thread| thread.runner.start(),
-                .coroutine => |*coroutine| coroutine.task.start(),
-            };
-        }
-
-        /// Asks the function to end. Idempotent, from any thread, never blocks.
-        pub fn cancel(x: *Self) void {
-            switch (x.*) {
-                .thread => |thread| thread.runner.cancel(),
-                .coroutine => |*coroutine| coroutine.task.cancel(),
-            }
-        }
-
-        /// Nobody polls any more. A function on a thread goes on by itself, to where it is cancelled.
-        pub fn abandon(x: *Self) void {
-            switch (x.*) {
-                .thread => {},
-                .coroutine => |*coroutine| reaper.abandon(&coroutine.task),
-            }
-        }
-
         /// Moves items to `out`. None, and `null`: pending, and the waker is left. Zero: the end.
         pub inline fn pollReceive(x: *Self, cx: *const abi.PollContext, out: []T) ?usize {
             return switch (x.*) {
-                .thread => |thread| thread.handoff.pollReceive(cx, out),
-                .coroutine => |*coroutine| coroutine.lane.pollReceive(cx, out),
+                .thread => |handoff| handoff.pollReceive(cx, out),
+                .coroutine => |*lane| lane.pollReceive(cx, out),
             };
         }
 
         /// Hands over `items`. Fewer than all: the waker is left, unless the function has `refused`.
         pub fn pollSend(x: *Self, cx: *const abi.PollContext, items: []const T) usize {
             return switch (x.*) {
-                .thread => |thread| thread.handoff.pollSend(cx, items),
-                .coroutine => |*coroutine| coroutine.lane.pollSend(cx, items),
+                .thread => |handoff| handoff.pollSend(cx, items),
+                .coroutine => |*lane| lane.pollSend(cx, items),
+            };
+        }
+
+        /// Whether an item would be taken at once: by a coroutine that asks for one, or by the ring. If not, the
+        /// waker is left, unless the function has `refused`.
+        pub fn pollWanted(x: *Self, cx: *const abi.PollContext) bool {
+            return switch (x.*) {
+                .thread => |handoff| handoff.pollRoom(cx),
+                .coroutine => |*lane| lane.pollWanted(cx),
             };
         }
 
         /// The function takes no more items: it has returned.
         pub fn refused(x: *const Self) bool {
             return switch (x.*) {
-                .thread => |thread| thread.handoff.refused.load(.seq_cst),
-                .coroutine => |*coroutine| coroutine.task.finished(),
+                .thread => |handoff| handoff.refused.load(.seq_cst),
+                .coroutine => |*lane| lane.task.finished(),
             };
         }
 
         /// No more items come from the polled side.
         pub fn end(x: *Self) void {
             switch (x.*) {
-                .thread => |thread| thread.handoff.end(),
-                .coroutine => |*coroutine| coroutine.lane.end(),
+                .thread => |handoff| handoff.end(),
+                .coroutine => |*lane| lane.end(),
             }
         }
 
         /// Whether the function has returned; if not, the waker is left.
         pub fn pollFinished(x: *Self, cx: *const abi.PollContext) bool {
             return switch (x.*) {
-                .thread => |thread| thread.handoff.pollFinished(cx),
-                .coroutine => |*coroutine| coroutine.lane.pollFinished(cx),
+                .thread => |handoff| handoff.pollFinished(cx),
+                .coroutine => |*lane| lane.pollFinished(cx),
             };
         }
 
@@ -196,8 +139,8 @@ pub fn Exchange(comptime T: type) type {
         /// Returns once every item is on its way; waits for room.
         pub inline fn send(x: *Self, items: []const T) Io.Cancelable!void {
             return switch (x.*) {
-                .thread => |thread| thread.handoff.send(items),
-                .coroutine => |*coroutine| coroutine.lane.send(items),
+                .thread => |handoff| handoff.send(items),
+                .coroutine => |*lane| lane.send(items),
             };
         }
 
@@ -205,30 +148,30 @@ pub fn Exchange(comptime T: type) type {
         pub inline fn pauseFull(x: *Self) void {
             switch (x.*) {
                 .thread => unreachable, // it has no such slice
-                .coroutine => |*coroutine| coroutine.task.pauseFull(),
+                .coroutine => |*lane| lane.task.pauseFull(),
             }
         }
 
         /// Returns the next items, at least one, or none at the end; waits for them.
         pub inline fn receive(x: *Self, out: []T) Io.Cancelable!usize {
             return switch (x.*) {
-                .thread => |thread| thread.handoff.receive(out),
-                .coroutine => |*coroutine| coroutine.lane.receive(out),
+                .thread => |handoff| handoff.receive(out),
+                .coroutine => |*lane| lane.receive(out),
             };
         }
 
         /// The other side has taken everything and waits for more.
         pub fn starved(x: *Self) bool {
             return switch (x.*) {
-                .thread => |thread| thread.handoff.starved(),
-                .coroutine => |*coroutine| coroutine.lane.starved(),
+                .thread => |handoff| handoff.starved(),
+                .coroutine => |*lane| lane.starved(),
             };
         }
 
         /// The other side is at work on what it has.
         pub fn isConsumed(x: *Self) bool {
             return switch (x.*) {
-                .thread => |thread| !thread.handoff.poller.isParked(),
+                .thread => |handoff| !handoff.poller.isParked(),
                 // It is here, in a poll, on the same processor.
                 .coroutine => false,
             };
@@ -237,7 +180,7 @@ pub fn Exchange(comptime T: type) type {
         /// The function has returned, or will never run.
         pub fn finish(x: *Self) void {
             switch (x.*) {
-                .thread => |thread| thread.handoff.finish(),
+                .thread => |handoff| handoff.finish(),
                 .coroutine => {},
             }
         }

@@ -2,8 +2,10 @@
 
 const std = @import("std");
 const abi = @import("abi.zig");
+const FunctionFuture = @import("function_future.zig").FunctionFuture;
 const FunctionSink = @import("function_sink.zig").FunctionSink;
 const FunctionSource = @import("function_source.zig").FunctionSource;
+const FunctionTransform = @import("function_transform.zig").FunctionTransform;
 const PollSource = @import("poll_source.zig").PollSource;
 
 /// A stream for Rust: a function `fn (io: std.Io, out: *Out(T), args…) !void`, or a struct with a
@@ -21,6 +23,25 @@ pub fn sink(comptime target: anytype) type {
     return struct {
         fn Make(comptime name: []const u8) type {
             return FunctionSink(name, target);
+        }
+    };
+}
+
+/// A transform for Rust: a function `fn (io: std.Io, in: *In(T), out: *Out(U), args…) !void`.
+pub fn transform(comptime target: anytype) type {
+    return struct {
+        fn Make(comptime name: []const u8) type {
+            return FunctionTransform(name, target);
+        }
+    };
+}
+
+/// A future for Rust: a function `fn (io: std.Io, args…) !R`. An `R` of `[]u8` comes from `ziggurat.allocator`;
+/// it is freed there, when the last of the `Bytes` that it becomes in Rust is dropped.
+pub fn future(comptime target: anytype) type {
+    return struct {
+        fn Make(comptime name: []const u8) type {
+            return FunctionFuture(name, target);
         }
     };
 }

@@ -3,50 +3,49 @@
 const std = @import("std");
 const Io = std.Io;
 const abi = @import("abi.zig");
-const ends = @import("channel/ends.zig");
 const shape = @import("shape.zig");
-const Header = @import("channel/layout.zig").Header;
 const types = @import("types.zig");
 const Opening = @import("opening.zig").Opening;
+const Returned = @import("returned.zig").Returned;
 const State = @import("state.zig").State;
 
 pub fn FunctionSink(comptime name: []const u8, comptime function: anytype) type {
     return struct {
         const Self = @This();
         pub const Shape = shape.Shape(.sink, name, function);
-        const Item = Shape.Item;
+        const Item = Shape.Ports[0].Item;
         const Wire = types.Wire(Item);
+        const Its = State(Self, name, Wire, void);
         const bytes = types.isBytes(Item);
 
         pub const item_desc = types.desc(Item);
-        pub const result_desc = types.desc(Shape.Result);
+        pub const result_desc = Returned(Shape.Result).desc;
         pub const param_descs = shape.describeParams(Shape.Params);
         pub const kind = abi.export_kind.sink;
 
-        state: State(Self, name, Wire),
-        in: Shape.Port,
+        state: Its,
+        in: Shape.Ports[0],
         params: Shape.Params,
-        result: Shape.Result,
-
-        const result_is_end = ends.isEnd(Shape.Result);
+        result: Returned(Shape.Result),
 
         const opening = Opening(Self);
         pub const open = opening.open;
 
         pub fn deinit(self: *Self) void {
-            if (result_is_end) if (self.holdsEnd()) self.result.deinit();
+            self.result.deinit();
             opening.deinit(self);
         }
 
         /// A result that nobody asked for.
         pub fn holdsEnd(self: *const Self) bool {
-            return if (result_is_end) self.state.outcome == abi.status.done and self.result.ring != .gone else false;
+            return self.result.isHeld();
         }
 
         pub fn check(_: *const abi.OpenOptions) !void {}
 
         pub fn connect(self: *Self) void {
-            self.in = .{ .exchange = &self.state.exchange, .failure = &self.state.failure };
+            self.result = .{};
+            self.in = .{ .exchange = &self.state.in, .failure = &self.state.failure };
         }
 
         pub fn letGo(self: *Self) void {
@@ -57,30 +56,29 @@ pub fn FunctionSink(comptime name: []const u8, comptime function: anytype) type 
             if (bytes) self.in.deinit();
         }
 
-        pub fn run(state: *State(Self, name, Wire), io: Io) void {
+        pub fn run(state: *Its, io: Io) void {
             const self: *Self = @alignCast(@fieldParentPtr("state", state));
-            if (Shape.call(io, &self.in, &self.params)) |value| {
-                self.result = value;
+            if (Shape.call(io, .{&self.in}, &self.params)) |value| {
+                self.result.put(value);
                 state.outcome = abi.status.done;
             } else |err| {
                 state.fail(if (bytes and err == error.ReadFailed) self.in.err orelse err else err);
             }
-            if (bytes) self.in.deinit();
-            state.exchange.finish();
-            // Nobody takes what is left, and this thread is as good as any to say so.
-            if (bytes) state.exchange.dropItems();
+            if (bytes) state.keepUnread(&self.in);
+            state.finish();
         }
 
         pub const vtable: abi.SinkVTable = .{
             .header = .of(abi.SinkVTable),
             .item = item_desc,
             .result = result_desc,
-            .retain = &State(Self, name, Wire).retainC,
-            .release = &State(Self, name, Wire).releaseC,
+            .retain = &Its.retainC,
+            .release = &Its.releaseC,
             .send_batch = &sendBatch,
             .poll_close = &pollClose,
-            .cancel = &State(Self, name, Wire).cancelC,
-            .last_error = &State(Self, name, Wire).lastErrorC,
+            .cancel = &Its.cancelC,
+            .last_error = &Its.lastErrorC,
+            .take_back = &takeBack,
         };
 
         fn sendBatch(
@@ -90,11 +88,11 @@ pub fn FunctionSink(comptime name: []const u8, comptime function: anytype) type 
             count: usize,
             n: *usize,
         ) callconv(.c) i32 {
-            const state = State(Self, name, Wire).of(ptr);
-            state.startOnce();
-            n.* = state.exchange.pollSend(cx, @as([*]const Wire, @ptrCast(@alignCast(items)))[0..count]);
-            if (n.* == count) return abi.status.ready;
-            return if (state.exchange.refused()) state.outcome else abi.status.pending;
+            return Its.of(ptr).sendBatch(cx, @as([*]const Wire, @ptrCast(@alignCast(items)))[0..count], n);
+        }
+
+        fn takeBack(ptr: *anyopaque, out: *anyopaque, cap: usize) callconv(.c) usize {
+            return Its.of(ptr).takeBack(@as([*]Wire, @ptrCast(@alignCast(out)))[0..cap]);
         }
 
         fn pollClose(
@@ -102,18 +100,11 @@ pub fn FunctionSink(comptime name: []const u8, comptime function: anytype) type 
             cx: *const abi.PollContext,
             out: *anyopaque,
         ) callconv(.c) i32 {
-            const state = State(Self, name, Wire).of(ptr);
-            state.startOnce();
-            state.exchange.end();
-            if (!state.exchange.pollFinished(cx)) return abi.status.pending;
-            if (state.outcome == abi.status.done and Shape.Result != void) {
-                const self: *Self = @alignCast(@fieldParentPtr("state", state));
-                if (result_is_end) {
-                    // The host's now.
-                    @as(*?*Header, @ptrCast(@alignCast(out))).* = self.result.toAbi();
-                } else @as(*Shape.Result, @ptrCast(@alignCast(out))).* = self.result;
-            }
-            return state.outcome;
+            const state = Its.of(ptr);
+            const status = state.pollClose(cx);
+            const self: *Self = @alignCast(@fieldParentPtr("state", state));
+            if (status == abi.status.done) self.result.take(out);
+            return status;
         }
     };
 }

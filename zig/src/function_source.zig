@@ -12,8 +12,9 @@ pub fn FunctionSource(comptime name: []const u8, comptime function: anytype) typ
     return struct {
         const Self = @This();
         pub const Shape = shape.Shape(.source, name, function);
-        const Item = Shape.Item;
+        const Item = Shape.Ports[0].Item;
         const Wire = types.Wire(Item);
+        const Its = State(Self, name, void, Wire);
         const bytes = types.isBytes(Item);
 
         pub const item_desc = types.desc(Item);
@@ -21,8 +22,8 @@ pub fn FunctionSource(comptime name: []const u8, comptime function: anytype) typ
         pub const param_descs = shape.describeParams(Shape.Params);
         pub const kind = abi.export_kind.source;
 
-        state: State(Self, name, Wire),
-        out: Shape.Port,
+        state: Its,
+        out: Shape.Ports[0],
         params: Shape.Params,
 
         const opening = Opening(Self);
@@ -40,10 +41,10 @@ pub fn FunctionSource(comptime name: []const u8, comptime function: anytype) typ
         pub fn connect(self: *Self) void {
             const s = &self.state;
             self.out = if (bytes)
-                .{ .exchange = &s.exchange, .failure = &s.failure, .pool = &s.pool.? }
+                .{ .exchange = &s.out, .failure = &s.failure, .pool = &s.pool.? }
             else
-                .{ .exchange = &s.exchange, .failure = &s.failure };
-            s.exchange.connect(&self.out.slots);
+                .{ .exchange = &s.out, .failure = &s.failure };
+            s.out.connect(&self.out.slots);
         }
 
         pub fn letGo(self: *Self) void {
@@ -54,17 +55,17 @@ pub fn FunctionSource(comptime name: []const u8, comptime function: anytype) typ
             if (bytes) self.out.deinit();
         }
 
-        pub fn run(state: *State(Self, name, Wire), io: Io) void {
+        pub fn run(state: *Its, io: Io) void {
             const self: *Self = @alignCast(@fieldParentPtr("state", state));
             if (self.produce(io)) |_| {
                 state.outcome = abi.status.done;
             } else |err| state.fail(err);
             if (bytes) self.out.deinit();
-            state.exchange.finish();
+            state.finish();
         }
 
         fn produce(self: *Self, io: Io) anyerror!void {
-            const returned = Shape.call(io, &self.out, &self.params);
+            const returned = Shape.call(io, .{&self.out}, &self.params);
             if (!bytes) return returned;
             // What was written is delivered, also before an error.
             const flushed = self.out.flush();
@@ -75,11 +76,11 @@ pub fn FunctionSource(comptime name: []const u8, comptime function: anytype) typ
         pub const vtable: abi.SourceVTable = .{
             .header = .of(abi.SourceVTable),
             .item = item_desc,
-            .retain = &State(Self, name, Wire).retainC,
-            .release = &State(Self, name, Wire).releaseC,
+            .retain = &Its.retainC,
+            .release = &Its.releaseC,
             .poll_batch = &pollBatch,
-            .cancel = &State(Self, name, Wire).cancelC,
-            .last_error = &State(Self, name, Wire).lastErrorC,
+            .cancel = &Its.cancelC,
+            .last_error = &Its.lastErrorC,
         };
 
         fn pollBatch(
@@ -89,12 +90,8 @@ pub fn FunctionSource(comptime name: []const u8, comptime function: anytype) typ
             cap: usize,
             n: *usize,
         ) callconv(.c) i32 {
-            const state = State(Self, name, Wire).of(ptr);
-            n.* = 0;
-            state.startOnce();
             const items = @as([*]Wire, @ptrCast(@alignCast(out)))[0..cap];
-            n.* = state.exchange.pollReceive(cx, items) orelse return abi.status.pending;
-            return if (n.* > 0) abi.status.ready else state.outcome;
+            return Its.of(ptr).pollBatch(cx, items, n);
         }
     };
 }

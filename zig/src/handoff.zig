@@ -204,6 +204,15 @@ pub fn Handoff(comptime T: type) type {
             return n;
         }
 
+        /// Whether there is room; if not, the waker is left, unless it is `refused`.
+        pub fn pollRoom(h: *Self, cx: *const abi.PollContext) bool {
+            if (!h.ring.isFull()) return true;
+            h.poller.park(cx);
+            if (h.ring.isFull() and !h.refused.load(.seq_cst)) return false;
+            h.poller.unpark();
+            return !h.ring.isFull();
+        }
+
         fn pushAndUnpark(h: *Self, items: []const T) usize {
             if (h.refused.load(.seq_cst)) return 0;
             const n = h.ring.push(items);

@@ -104,6 +104,16 @@ const ByteIn = struct {
         return in.rest;
     }
 
+    /// At the end: a copy of what the reader has taken over and nobody has read.
+    pub fn takeRest(in: *ByteIn) error{OutOfMemory}!Buffer {
+        const buffered = in.interface.buffered();
+        if (buffered.len + in.rest.len == 0) return .empty;
+        const bytes = try std.heap.c_allocator.alloc(u8, buffered.len + in.rest.len);
+        @memcpy(bytes[0..buffered.len], buffered);
+        @memcpy(bytes[buffered.len..], in.rest);
+        return .initOwned(bytes);
+    }
+
     /// A `std.Io.Reader` of all the bytes, whatever items they come in. `stream` passes them on without
     /// a copy; what asks for contiguous bytes goes through a buffer of `reader_buffer_len` bytes.
     ///

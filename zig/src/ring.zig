@@ -79,6 +79,11 @@ pub fn Ring(comptime T: type) type {
             return n;
         }
 
+        /// How many items there are, if neither side is at work.
+        pub fn len(ring: *const Self) usize {
+            return ring.tail.raw -% ring.head.raw;
+        }
+
         /// Either side, for deciding whether to wait.
         pub fn isEmpty(ring: *const Self) bool {
             return ring.tail.load(.seq_cst) == ring.head.load(.seq_cst);

@@ -31,6 +31,8 @@ pub const Runner = struct {
     mode: std.atomic.Value(Mode) = .init(.idle),
     /// Counts wakes of the thread; the thread sleeps on it while `parked`.
     epoch: std.atomic.Value(u32) = .init(0),
+    /// Tasks of the function's that wait for the other side.
+    waiting: std.atomic.Value(u32) = .init(0),
     /// There is no `future`, and there will be none.
     start_failed: std.atomic.Value(bool) = .init(false),
     /// Who frees `future`.
@@ -64,6 +66,8 @@ pub const Runner = struct {
         parked,
         /// A task of the function's waits for the other side; the function may wait for anything.
         parked_child,
+        /// Several tasks wait for the other side, which may be on both of its sides.
+        parked_several,
         /// To end, and whatever it next asks of a hand-off says so. No cancelation is under way in
         /// `threaded`.
         canceled_here,
@@ -189,7 +193,7 @@ pub const Runner = struct {
         while (true) switch (r.mode.load(.seq_cst)) {
             .idle => if (r.swapMode(.idle, .never)) return,
             .parked => if (r.swapMode(.parked, .canceled_here)) return r.wakeThread(),
-            .parked_child => if (r.swapMode(.parked_child, .canceled_by_io)) {
+            .parked_child, .parked_several => |mode| if (r.swapMode(mode, .canceled_by_io)) {
                 r.wakeThread();
                 return r.startCanceler();
             },
@@ -241,14 +245,38 @@ pub const Runner = struct {
             if (ready(context)) return;
         }
         const parked: Mode = if (on_own_thread == r) .parked else .parked_child;
+        _ = r.waiting.fetchAdd(1, .seq_cst);
+        defer _ = r.waiting.fetchSub(1, .seq_cst);
         while (true) {
             const seen = r.epoch.load(.seq_cst);
-            if (!r.swapMode(.running, parked)) return r.deliver();
+            if (!r.park(parked)) return r.deliver();
             if (!ready(context)) io.futexWaitUncancelable(u32, &r.epoch.raw, seen);
-            // Whoever woke us has made it `running` already, or cancelled.
-            if (!r.swapMode(parked, .running) and r.mode.load(.acquire) != .running) return r.deliver();
+            if (!r.leave()) return r.deliver();
             if (ready(context)) return;
         }
+    }
+
+    /// From here on an `unpark` counts up `epoch`. False when cancelled.
+    fn park(r: *Runner, alone: Mode) bool {
+        while (true) switch (r.mode.load(.seq_cst)) {
+            .running => if (r.swapMode(.running, alone)) return true,
+            .parked, .parked_child => |mode| if (r.swapMode(mode, .parked_several)) return true,
+            .parked_several => return true,
+            else => return false,
+        };
+    }
+
+    /// Undoes `park`, unless whoever woke us has. False when cancelled.
+    fn leave(r: *Runner) bool {
+        while (true) switch (r.mode.load(.seq_cst)) {
+            .running => return true,
+            .parked, .parked_child, .parked_several => |mode| if (r.swapMode(mode, .running)) {
+                // For the others it is as if they had been woken: they look, and park again.
+                if (r.waiting.load(.seq_cst) > 1) r.wakeThread();
+                return true;
+            },
+            else => return false,
+        };
     }
 
     /// Function side: returns `error.Canceled` once it is cancelled.
@@ -282,7 +310,7 @@ pub const Runner = struct {
     /// Other side, after it changed what the thread waits for.
     pub inline fn unpark(r: *Runner) void {
         switch (r.mode.load(.seq_cst)) {
-            .parked, .parked_child => |mode| r.unparkSlow(mode),
+            .parked, .parked_child, .parked_several => |mode| r.unparkSlow(mode),
             else => {},
         }
     }
@@ -294,7 +322,7 @@ pub const Runner = struct {
 
     fn wakeThread(r: *Runner) void {
         _ = r.epoch.fetchAdd(1, .seq_cst);
-        r.threaded.io().futexWake(u32, &r.epoch.raw, 1);
+        r.threaded.io().futexWake(u32, &r.epoch.raw, std.math.maxInt(u32));
     }
 
     fn swapMode(r: *Runner, from: Mode, to: Mode) bool {

@@ -8,15 +8,28 @@ const AcceptError = @import("channel/layout.zig").AcceptError;
 const In = @import("in.zig").In;
 const Out = @import("out.zig").Out;
 
-/// What `ziggurat.source` and `ziggurat.sink` want of a function.
+/// What `ziggurat.source` and its like want of a function.
 pub const Role = enum {
     source,
     sink,
+    transform,
+    future,
 
-    fn Port(comptime role: Role, comptime T: type) type {
+    /// How many parameters are for items.
+    fn ports(role: Role) usize {
         return switch (role) {
+            .future => 0,
+            .source, .sink => 1,
+            .transform => 2,
+        };
+    }
+
+    fn Port(comptime role: Role, comptime index: usize, comptime T: type) type {
+        return switch (role) {
+            .future => comptime unreachable,
             .source => Out(T),
             .sink => In(T),
+            .transform => if (index == 0) In(T) else Out(T),
         };
     }
 
@@ -24,6 +37,8 @@ pub const Role = enum {
         return switch (role) {
             .source => "fn (io: std.Io, out: *ziggurat.Out(T), args…) !void",
             .sink => "fn (io: std.Io, in: *ziggurat.In(T), args…) !R",
+            .transform => "fn (io: std.Io, in: *ziggurat.In(T), out: *ziggurat.Out(U), args…) !void",
+            .future => "fn (io: std.Io, args…) !R",
         };
     }
 };
@@ -36,31 +51,43 @@ pub fn Shape(comptime role: Role, comptime name: []const u8, comptime function: 
         else => mismatch(role, name, Function, "it is not a function"),
     };
     if (info.is_generic) mismatch(role, name, Function, "it is generic");
-    if (info.param_types.len < 2 or info.param_types[0].? != std.Io)
+    if (info.param_types.len < 1 or info.param_types[0].? != std.Io)
         mismatch(role, name, Function, "its first parameter is not `std.Io`");
-    const Port_ = switch (@typeInfo(info.param_types[1].?)) {
-        .pointer => |p| if (p.size == .one) p.child else void,
-        else => void,
-    };
-    if (Port_ == void or !hasItem(Port_) or Port_ != role.Port(Port_.Item))
-        mismatch(role, name, Function, "its second parameter is not the one for this role");
+    const first_arg = 1 + role.ports();
+    if (info.param_types.len < first_arg) mismatch(role, name, Function, "it has too few parameters");
+    var Ports_: [role.ports()]type = undefined;
+    for (&Ports_, info.param_types[1..first_arg], 0..) |*slot, T, i| {
+        slot.* = switch (@typeInfo(T.?)) {
+            .pointer => |p| if (p.size == .one) p.child else void,
+            else => void,
+        };
+        if (slot.* == void or !hasItem(slot.*) or slot.* != role.Port(i, slot.Item)) mismatch(
+            role,
+            name,
+            Function,
+            "its " ++ (if (i == 0) "second" else "third") ++ " parameter is not the one for this role",
+        );
+    }
+    const ports = Ports_;
     const Return = info.return_type.?;
     const Payload = switch (@typeInfo(Return)) {
         .error_union => |u| u.payload,
         else => Return,
     };
-    if (role == .source and Payload != void) mismatch(role, name, Function, "it returns a value");
+    if ((role == .source or role == .transform) and Payload != void)
+        mismatch(role, name, Function, "it returns a value");
     return struct {
-        pub const Item = Port_.Item;
-        pub const Port = Port_;
+        /// What its parameters for items point to.
+        pub const Ports = ports;
         pub const Result = Payload;
-        pub const Params = ParamsFrom(info.param_types[2..]);
+        pub const Params = ParamsFrom(info.param_types[first_arg..]);
 
-        pub fn call(io: std.Io, port: *Port, params: *Params) anyerror!Result {
+        /// `its_ports` are pointers to one of each of `Ports`.
+        pub fn call(io: std.Io, its_ports: anytype, params: *Params) anyerror!Result {
             var args: std.meta.ArgsTuple(Function) = undefined;
             args[0] = io;
-            args[1] = port;
-            inline for (params, 2..) |*param, i| {
+            inline for (its_ports, 1..) |port, i| args[i] = port;
+            inline for (params, first_arg..) |*param, i| {
                 args[i] = if (comptime ends.isEnd(@TypeOf(param.*))) param else param.*;
             }
             // The ends that the function has not moved elsewhere end with it.

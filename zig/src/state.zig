@@ -1,39 +1,55 @@
-//! What every function has, whatever it is and however it runs: references, its exchange with the other side,
+//! What every function has, whatever it is and however it runs: references, its exchanges with the other side,
 //! and how it ended.
 
 const std = @import("std");
 const builtin = @import("builtin");
 const Io = std.Io;
 const abi = @import("abi.zig");
-const exchange_mod = @import("exchange.zig");
 const Buffer = @import("buffer.zig").Buffer;
+const Exchange = @import("exchange.zig").Exchange;
+const Execution = @import("execution.zig").Execution;
 const Failure = @import("failure.zig").Failure;
 const PoolClient = @import("pool.zig").PoolClient;
 const Runner = @import("runner.zig").Runner;
+const Side = @import("coroutine/halves.zig").Side;
+const Halves = @import("coroutine/halves.zig").Halves;
 const Task = @import("coroutine/task.zig").Task;
 const coroutines = @import("coroutine/switch.zig").supported;
 
-/// The first field, named `state`, of `Owner`, which is what the host's handle points to. `Owner` has a
+/// The first field, named `state`, of `Owner`, which is what the host's handles point to. `Owner` has a
 /// `deinit` that frees itself, called after this is gone, and says by `holdsEnd` whether that drops the
 /// end of a channel. After a panic that was contained, `letGo` drops its ends of channels, and `dropPorts` what its
 /// input and output hold.
-pub fn State(comptime Owner: type, comptime name: []const u8, comptime Wire: type) type {
+///
+/// `Taken` and `Given` are the items that the function takes and gives, as they are under way; `void` where
+/// there are none. With both, each direction has a handle of its own.
+pub fn State(comptime Owner: type, comptime name: []const u8, comptime Taken: type, comptime Given: type) type {
     return struct {
         const Self = @This();
-        const Exchange = exchange_mod.Exchange(Wire);
-        const Pool = if (Wire == Buffer) PoolClient else void;
+        const paired = Taken != void and Given != void;
+        const In = if (Taken == void) void else Exchange(Taken);
+        const Out = if (Given == void) void else Exchange(Given);
+        const Pool = if (Given == Buffer) PoolClient else void;
 
         /// Whoever uses the memory: all of the host's handles together, the function's thread, wakers that
         /// others keep.
         references: std.atomic.Value(u32),
         /// The host's handles.
         handles: std.atomic.Value(u32),
-        exchange: Exchange,
+        execution: Execution,
+        in: In,
+        out: Out,
+        /// Of a coroutine that two sides poll.
+        halves: if (paired) ?*Halves else void,
+        /// For a thread that either of two sides may start.
+        starting: if (paired) std.atomic.Value(bool) else void,
+        /// What the function has received and not read.
+        unread: if (Taken == Buffer) Buffer else void,
         failure: Failure,
-        /// For functions whose items are bytes and that were given one.
+        /// For functions that give bytes.
         pool: ?Pool,
         body: *const fn (*Self, Io) void,
-        /// A terminal status, from before `exchange.finish()` on.
+        /// A terminal status, from before `finish` on.
         outcome: i32,
 
         /// In place: the parts point to each other. On an error nothing is left to free.
@@ -41,27 +57,56 @@ pub fn State(comptime Owner: type, comptime name: []const u8, comptime Wire: typ
             s: *Self,
             options: *const abi.OpenOptions,
             body: *const fn (*Self, Io) void,
-        ) Exchange.InitError!void {
-            try s.exchange.init(&callbacks, options);
+        ) Execution.InitError!void {
+            try s.execution.init(&callbacks, options);
+            errdefer s.execution.deinit();
+            if (In != void) try s.in.init(&s.execution, options);
+            errdefer if (In != void) s.in.deinit();
+            if (Out != void) try s.out.init(&s.execution, options);
+            errdefer if (Out != void) s.out.deinit();
+            if (paired) try s.initHalves();
             s.references = .init(1);
-            s.handles = .init(1);
+            s.handles = .init(if (paired) 2 else 1);
             s.failure = .{};
-            s.pool = if (Wire == Buffer and options.pool != null) .init(
+            if (Taken == Buffer) s.unread = .empty;
+            s.pool = if (Given == Buffer and options.pool != null) .init(
                 options.pool.?,
-                s.exchange.waiter(),
-                if (options.flags & abi.option_spill != 0) &s.exchange else null,
+                s.execution.waiter(),
+                if (options.flags & abi.option_spill != 0) &s.out else null,
             ) else null;
             s.body = body;
             s.outcome = abi.status.canceled;
         }
 
+        fn initHalves(s: *Self) error{OutOfMemory}!void {
+            s.starting = .init(false);
+            s.halves = null;
+            if (!coroutines or s.execution != .coroutine) return;
+            s.halves = try .create();
+            s.in.coroutine.paired = true;
+        }
+
         fn destroy(s: *Self) void {
             if (s.outcome == abi.status.panicked) owner(s).dropPorts();
-            if (Wire == Buffer) s.exchange.dropItems();
-            if (Wire == Buffer) if (s.pool) |*pool| pool.deinit();
-            s.exchange.deinit();
+            if (Taken == Buffer) {
+                s.unread.deinit();
+                dropLeft(&s.in);
+            }
+            if (Given == Buffer) {
+                dropLeft(&s.out);
+                if (s.pool) |*pool| pool.deinit();
+            }
+            if (In != void) s.in.deinit();
+            if (Out != void) s.out.deinit();
+            s.execution.deinit();
+            if (paired) if (s.halves) |halves| halves.release();
             s.failure.deinit();
             owner(s).deinit();
+        }
+
+        fn dropLeft(exchange: *Exchange(Buffer)) void {
+            var left: [1]Buffer = undefined;
+            while (exchange.takeLeft(&left) > 0) left[0].deinit();
         }
 
         fn owner(s: *Self) *Owner {
@@ -78,13 +123,32 @@ pub fn State(comptime Owner: type, comptime name: []const u8, comptime Wire: typ
             s.failure.err = err;
         }
 
+        /// The function has returned. What its input has received and not read can be had back.
+        pub fn keepUnread(s: *Self, in: anytype) void {
+            s.unread = in.takeRest() catch unread: {
+                // Not lost without a word.
+                if (s.outcome == abi.status.done) s.fail(error.OutOfMemory);
+                break :unread .empty;
+            };
+            in.deinit();
+        }
+
+        /// The function has returned, or will never run.
+        pub fn finish(s: *Self) void {
+            // First: who has seen the end of what comes out can have back what went in.
+            if (In != void) s.in.finish();
+            if (Out != void) s.out.finish();
+        }
+
         /// Starts the function at the first poll. If that is not to be, it ends at once, and `outcome` says how.
         pub inline fn startOnce(s: *Self) void {
-            if (!s.exchange.started()) s.startFirst();
+            if (!s.execution.started()) s.startFirst();
         }
 
         noinline fn startFirst(s: *Self) void {
-            s.exchange.start() catch |err| {
+            // A coroutine's sides take turns; a thread's may come at the same time.
+            if (paired) if (s.halves == null and s.starting.swap(true, .acq_rel)) return;
+            s.execution.start() catch |err| {
                 switch (err) {
                     error.Canceled => {},
                     error.ThreadUnavailable, error.StackUnavailable => {
@@ -94,13 +158,111 @@ pub fn State(comptime Owner: type, comptime name: []const u8, comptime Wire: typ
                     },
                 }
                 s.fail(err);
-                s.exchange.finish();
+                s.finish();
             };
         }
 
-        const kind_name = if (Owner.kind == abi.export_kind.sink) "sink" else "stream";
+        // The polled side. Where there are two, they take turns.
 
-        const callbacks: Exchange.Callbacks = .{
+        pub inline fn pollBatch(s: *Self, cx: *const abi.PollContext, items: []Given, n: *usize) i32 {
+            n.* = 0;
+            const turn = Turn.begin(s, .source, cx) orelse return abi.status.pending;
+            s.startOnce();
+            const received = s.out.pollReceive(turn.context(cx), items);
+            n.* = received orelse 0;
+            const status = if (received == null)
+                abi.status.pending
+            else if (n.* > 0) abi.status.ready else s.outcome;
+            turn.end(s, .source, cx, status);
+            return status;
+        }
+
+        pub fn sendBatch(s: *Self, cx: *const abi.PollContext, items: []const Taken, n: *usize) i32 {
+            n.* = 0;
+            const turn = Turn.begin(s, .sink, cx) orelse return abi.status.pending;
+            s.startOnce();
+            var taken = true;
+            if (items.len == 0) {
+                taken = s.in.pollWanted(turn.context(cx)) and !s.in.refused();
+            } else {
+                n.* = s.in.pollSend(turn.context(cx), items);
+                taken = n.* == items.len;
+            }
+            const status = if (taken)
+                abi.status.ready
+            else if (s.in.refused()) s.outcome else abi.status.pending;
+            turn.end(s, .sink, cx, status);
+            return status;
+        }
+
+        /// The input ends. Pending, or how the function has ended.
+        pub fn pollClose(s: *Self, cx: *const abi.PollContext) i32 {
+            const turn = Turn.begin(s, .sink, cx) orelse return abi.status.pending;
+            s.startOnce();
+            s.in.end();
+            const finished = s.in.pollFinished(turn.context(cx));
+            const status = if (finished) s.outcome else abi.status.pending;
+            turn.end(s, .sink, cx, status);
+            return status;
+        }
+
+        /// After the end: what was handed over and the function has not consumed, as much as fits.
+        pub fn takeBack(s: *Self, items: []Taken) usize {
+            if (items.len == 0) return 0;
+            if (Taken == Buffer and s.unread.slice().len > 0) {
+                items[0] = s.unread;
+                s.unread = .empty;
+                return 1;
+            }
+            return s.in.takeLeft(items);
+        }
+
+        /// A side's turn to poll, and what the coroutine then sees as its waker.
+        const Turn = struct {
+            inner: if (paired) ?abi.PollContext else void,
+            queued: usize,
+
+            fn begin(s: *Self, side: Side, cx: *const abi.PollContext) ?Turn {
+                if (!paired) return .{ .inner = {}, .queued = 0 };
+                const halves = s.halves orelse return .{ .inner = null, .queued = 0 };
+                const inner = halves.enter(side, cx) orelse return null;
+                return .{ .inner = inner, .queued = if (coroutines) s.in.coroutine.queueLen() else 0 };
+            }
+
+            fn context(turn: *const Turn, cx: *const abi.PollContext) *const abi.PollContext {
+                if (!paired) return cx;
+                return if (turn.inner) |*inner| inner else cx;
+            }
+
+            fn end(turn: *const Turn, s: *Self, side: Side, cx: *const abi.PollContext, status: i32) void {
+                if (!paired or !coroutines) return;
+                const halves = s.halves orelse return;
+                halves.leave(side, turn.helps(s, side));
+                if (status == abi.status.pending) halves.wait(side, cx);
+            }
+
+            /// Whether this turn has left the coroutine where the other side can help it on, or has to see to it
+            /// that something does.
+            fn helps(turn: *const Turn, s: *Self, side: Side) bool {
+                const task = &s.execution.coroutine;
+                if (task.finished() or !task.waits()) return true;
+                const lane = &s.in.coroutine;
+                return switch (side) {
+                    // It waits for room, or for a block that only a reader who waits justifies.
+                    .sink => task.polling > lane.hungry,
+                    .source => lane.hungry > 0 or lane.queueLen() < turn.queued,
+                };
+            }
+        };
+
+        const kind_name = switch (Owner.kind) {
+            abi.export_kind.sink => "sink",
+            abi.export_kind.transform => "transform",
+            abi.export_kind.future => "future",
+            else => "stream",
+        };
+
+        const callbacks: Execution.Callbacks = .{
             .thread = .{
                 .name = name,
                 .kind = kind_name,
@@ -123,8 +285,8 @@ pub fn State(comptime Owner: type, comptime name: []const u8, comptime Wire: typ
 
         const OnThread = struct {
             fn from(r: *Runner) *Self {
-                const part: *Exchange.OnThread = @alignCast(@fieldParentPtr("runner", r));
-                return @alignCast(@fieldParentPtr("exchange", part.exchange));
+                const part: *Execution.OnThread = @alignCast(@fieldParentPtr("runner", r));
+                return @alignCast(@fieldParentPtr("execution", part.execution));
             }
 
             fn ownerOf(r: *Runner) *anyopaque {
@@ -149,8 +311,8 @@ pub fn State(comptime Owner: type, comptime name: []const u8, comptime Wire: typ
             fn releaseAtExit(r: *Runner) void {
                 const s = from(r);
                 if (s.references.fetchSub(1, .acq_rel) != 1) return;
-                const handoff = &s.exchange.thread.handoff;
-                const left = (Wire == Buffer and !handoff.ring.isEmpty()) or owner(s).holdsEnd();
+                const left = (Taken == Buffer and s.in.hasLeft()) or (Given == Buffer and s.out.hasLeft()) or
+                    owner(s).holdsEnd();
                 if (!builtin.single_threaded and left) {
                     if (std.Thread.spawn(.{}, destroy, .{s})) |thread| return thread.detach() else |_| {}
                 }
@@ -160,9 +322,8 @@ pub fn State(comptime Owner: type, comptime name: []const u8, comptime Wire: typ
 
         const AsCoroutine = struct {
             fn from(t: *Task) *Self {
-                const part: *Exchange.AsCoroutine = @alignCast(@fieldParentPtr("task", t));
-                const exchange: *Exchange = @alignCast(@fieldParentPtr("coroutine", part));
-                return @alignCast(@fieldParentPtr("exchange", exchange));
+                const execution: *Execution = @alignCast(@fieldParentPtr("coroutine", t));
+                return @alignCast(@fieldParentPtr("execution", execution));
             }
 
             fn ownerOf(t: *Task) *anyopaque {
@@ -187,7 +348,7 @@ pub fn State(comptime Owner: type, comptime name: []const u8, comptime Wire: typ
                 const s = from(t);
                 s.outcome = abi.status.panicked;
                 // The pool may hold a reference to the state, and would keep it alive.
-                if (Wire == Buffer) if (s.pool) |*pool| pool.letGo();
+                if (Given == Buffer) if (s.pool) |*pool| pool.letGo();
                 owner(s).letGo();
             }
         };
@@ -209,19 +370,19 @@ pub fn State(comptime Owner: type, comptime name: []const u8, comptime Wire: typ
         pub fn releaseC(ptr: *anyopaque) callconv(.c) void {
             const s = of(ptr);
             if (s.handles.fetchSub(1, .acq_rel) != 1) return;
-            s.exchange.abandon();
+            s.execution.abandon();
             s.release();
         }
 
         pub fn cancelC(ptr: *anyopaque) callconv(.c) void {
-            of(ptr).exchange.cancel();
+            of(ptr).execution.cancel();
         }
 
         pub fn lastErrorC(ptr: *anyopaque, out: *abi.ErrorRecord) callconv(.c) void {
             const s = of(ptr);
             out.* = s.failure.record(name);
             if (coroutines and s.outcome == abi.status.panicked) {
-                out.message = .of(s.exchange.coroutine.task.panics.words.?);
+                out.message = .of(s.execution.coroutine.panics.words.?);
             }
         }
     };

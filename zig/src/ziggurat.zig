@@ -1,4 +1,4 @@
-//! The Zig half of Ziggurat: Zig code as Rust streams and sinks.
+//! The Zig half of Ziggurat: Zig code as Rust streams, sinks, transforms and futures.
 //!
 //! Write ordinary, blocking-looking code against `std.Io`, and say what you offer:
 //!
@@ -39,6 +39,8 @@ comptime {
 }
 
 pub const abi = @import("abi.zig");
+/// What a result of type `[]u8` is allocated from: the C library's heap.
+pub const allocator = std.heap.c_allocator;
 pub const Buffer = @import("buffer.zig").Buffer;
 pub const Context = poll_source.Context;
 pub const In = @import("in.zig").In;
@@ -48,8 +50,10 @@ pub const Waker = poll_source.Waker;
 pub const Receiver = ends.Receiver;
 pub const Sender = ends.Sender;
 pub const exports = exports_mod.exports;
+pub const future = exports_mod.future;
 pub const sink = exports_mod.sink;
 pub const source = exports_mod.source;
+pub const transform = exports_mod.transform;
 
 /// The offsets of a channel's fields, for a test that compares them with Rust's.
 pub const channel_offsets = @import("channel/layout.zig").offsets;
@@ -81,18 +85,22 @@ test {
     _ = @import("channel/parker.zig");
     _ = @import("channel/tests.zig");
     if (@import("coroutine/switch.zig").supported) _ = @import("coroutine/tests.zig");
+    _ = @import("coroutine/halves.zig");
     _ = @import("coroutine/stack.zig");
     _ = @import("coroutine/switch.zig");
     _ = @import("coroutine/timers.zig");
     _ = @import("coroutine/wakeup.zig");
     _ = @import("failure.zig");
+    _ = @import("function_future.zig");
     _ = @import("function_sink.zig");
     _ = @import("function_source.zig");
+    _ = @import("function_transform.zig");
     _ = @import("handoff.zig");
     _ = @import("poll_source.zig");
     _ = @import("poller.zig");
     _ = @import("ring.zig");
     _ = @import("shape.zig");
     _ = @import("thread_io.zig");
+    _ = @import("transform_tests.zig");
     _ = @import("types.zig");
 }

@@ -32,7 +32,7 @@ fn table(header: *const Header) -> &'static VTable {
 }
 
 /// Takes an end back.
-fn back<E: Outcome<Raw = *const c_void>>(raw: *const c_void) -> Result<E, EndError> {
+fn back<E: Outcome<Value = E, Raw = *const c_void>>(raw: *const c_void) -> Result<E, EndError> {
     // SAFETY: each caller gives up an end, or gives what is no end at all and is refused.
     unsafe { E::from_raw(raw) }.map_err(|error| match error {
         AbiError::End(error) => error,

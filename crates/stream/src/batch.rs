@@ -164,6 +164,11 @@ impl<W: Copy> Batches<W> {
         self.source.cancel();
     }
 
+    /// Nobody waits for a wake until the next poll.
+    pub(crate) fn forget_waker(&mut self) {
+        self.source.forget_waker();
+    }
+
     /// Ends the stream from this side; what is here already is dropped.
     pub(crate) fn abort(&mut self) {
         self.source.cancel();

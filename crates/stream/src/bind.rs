@@ -11,7 +11,9 @@ use ziggurat_zig_ffi::{Args, Library, OpenError, Options, Outcome, PanicPolicy, 
 use crate::byte_stream::DEFAULT_BYTE_BATCH;
 use crate::host::{self, HostRef};
 use crate::stream::DEFAULT_BATCH;
-use crate::{ZigByteSink, ZigByteStream, ZigSink, ZigStream};
+use crate::{
+    TransformItem, ZigByteSink, ZigByteStream, ZigFuture, ZigSink, ZigStream, ZigTransform,
+};
 
 /// Bytes in each block of a byte stream that was given no pool.
 pub const DEFAULT_BLOCK_SIZE: usize = 64 * 1024;
@@ -112,14 +114,15 @@ struct Call {
     name: &'static str,
     args: Args,
     options: Options,
-    batch: usize,
+    /// `None`: what the kind of item makes do with.
+    batch: Option<usize>,
     block_size: usize,
 }
 
 impl Call {
-    fn new(library: &'static BoundLibrary, name: &'static str, args: Args, batch: usize) -> Self {
-        let options = Options::default();
-        Call { library, name, args, options, batch, block_size: DEFAULT_BLOCK_SIZE }
+    fn new(library: &'static BoundLibrary, name: &'static str, args: Args) -> Self {
+        let (options, block_size) = (Options::default(), DEFAULT_BLOCK_SIZE);
+        Call { library, name, args, options, batch: None, block_size }
     }
 
     /// Makes the options whole, and finds the library.
@@ -132,42 +135,41 @@ impl Call {
         }
         self.library.get()
     }
+
+    /// A pool for a function that gives bytes, unless it has got one.
+    fn make_pool(&mut self) -> Result<(), OpenError> {
+        if self.options.pool.is_none() {
+            let builder = BufferPool::builder(self.block_size);
+            let blocks = default_blocks(self.block_size);
+            self.options.pool = Some(builder.blocks(blocks).align(4096).build()?);
+            self.options.spill = true;
+        }
+        Ok(())
+    }
 }
 
 macro_rules! builder {
     (
         $(#[$meta:meta])*
-        $builder:ident<$($param:ident: $bound:ident),*> -> $target:ty, batch $batch:expr;
+        $builder:ident<$($param:ident: [$($bound:tt)+]),*> -> $target:ty;
         $open:item
     ) => {
         $(#[$meta])*
         #[must_use = "a builder does nothing until `open` is called"]
-        pub struct $builder<$($param),*> {
+        pub struct $builder<$($param: ?Sized),*> {
             call: Call,
-            marker: PhantomData<fn() -> ($($param,)*)>,
+            marker: PhantomData<($(fn() -> PhantomData<$param>,)*)>,
         }
 
-        impl<$($param: $bound),*> Bind for $target {
+        impl<$($param: $($bound)+),*> Bind for $target {
             type Builder = $builder<$($param),*>;
 
             fn bind(library: &'static BoundLibrary, name: &'static str, args: Args) -> Self::Builder {
-                $builder { call: Call::new(library, name, args, $batch), marker: PhantomData }
+                $builder { call: Call::new(library, name, args), marker: PhantomData }
             }
         }
 
-        impl<$($param: $bound),*> $builder<$($param),*> {
-            /// Items that may be under way between the two sides; then the producing side waits.
-            pub fn capacity(mut self, items: usize) -> Self {
-                self.call.options.capacity = Some(items);
-                self
-            }
-
-            /// Items that cross the border at once at the most, and that may wait on the Rust side.
-            pub fn batch(mut self, items: usize) -> Self {
-                self.call.batch = items;
-                self
-            }
-
+        impl<$($param: $($bound)+),*> $builder<$($param),*> {
             /// Stack of the function, in bytes.
             pub fn stack_size(mut self, bytes: usize) -> Self {
                 self.call.options.stack_size = Some(bytes);
@@ -207,7 +209,7 @@ macro_rules! builder {
             $open
         }
 
-        impl<$($param),*> fmt::Debug for $builder<$($param),*> {
+        impl<$($param: ?Sized),*> fmt::Debug for $builder<$($param),*> {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.debug_struct(stringify!($builder))
                     .field("name", &self.call.name)
@@ -219,31 +221,51 @@ macro_rules! builder {
     };
 }
 
+/// For everything that moves items.
+macro_rules! bounds {
+    ($builder:ident<$($param:ident: [$($bound:tt)+]),*>) => {
+        impl<$($param: $($bound)+),*> $builder<$($param),*> {
+            /// Items that may be under way between the two sides; then the producing side waits.
+            pub fn capacity(mut self, items: usize) -> Self {
+                self.call.options.capacity = Some(items);
+                self
+            }
+
+            /// Items that cross the border at once at the most, and that may wait on the Rust side.
+            pub fn batch(mut self, items: usize) -> Self {
+                self.call.batch = Some(items);
+                self
+            }
+        }
+    };
+}
+
+bounds! { StreamBuilder<T: [Plain]> }
+bounds! { ByteStreamBuilder<> }
+bounds! { SinkBuilder<T: [Plain], R: [Outcome<Value = R>]> }
+bounds! { ByteSinkBuilder<R: [Outcome<Value = R>]> }
+bounds! { TransformBuilder<T: [?Sized + TransformItem], U: [?Sized + TransformItem]> }
+
 builder! {
     /// Opens a [`ZigStream`].
-    StreamBuilder<T: Plain> -> ZigStream<T>, batch DEFAULT_BATCH;
+    StreamBuilder<T: [Plain]> -> ZigStream<T>;
     pub fn open(mut self) -> Result<ZigStream<T>, OpenError> {
         let library = self.call.prepare()?;
         let Call { name, args, options, batch, .. } = &mut self.call;
         let source = library.source(name, args, options, TypeDesc::of::<T>())?;
-        ZigStream::from_source(source, *batch)
+        ZigStream::from_source(source, batch.unwrap_or(DEFAULT_BATCH))
     }
 }
 
 builder! {
     /// Opens a [`ZigByteStream`].
-    ByteStreamBuilder<> -> ZigByteStream, batch DEFAULT_BYTE_BATCH;
+    ByteStreamBuilder<> -> ZigByteStream;
     pub fn open(mut self) -> Result<ZigByteStream, OpenError> {
         let library = self.call.prepare()?;
-        if self.call.options.pool.is_none() {
-            let builder = BufferPool::builder(self.call.block_size);
-            let blocks = default_blocks(self.call.block_size);
-            self.call.options.pool = Some(builder.blocks(blocks).align(4096).build()?);
-            self.call.options.spill = true;
-        }
+        self.call.make_pool()?;
         let Call { name, args, options, batch, .. } = &mut self.call;
         let source = library.source(name, args, options, TypeDesc::BYTES)?;
-        ZigByteStream::from_source(source, *batch)
+        ZigByteStream::from_source(source, batch.unwrap_or(DEFAULT_BYTE_BATCH))
     }
 }
 
@@ -276,24 +298,65 @@ impl ByteStreamBuilder {
 
 builder! {
     /// Opens a [`ZigSink`].
-    SinkBuilder<T: Plain, R: Outcome> -> ZigSink<T, R>, batch DEFAULT_BATCH;
+    SinkBuilder<T: [Plain], R: [Outcome<Value = R>]> -> ZigSink<T, R>;
     pub fn open(mut self) -> Result<ZigSink<T, R>, OpenError> {
         let library = self.call.prepare()?;
         let Call { name, args, options, batch, .. } = &mut self.call;
         let (item, result) = (TypeDesc::of::<T>(), R::desc());
         let sink = library.sink(name, args, options, item, result)?;
-        ZigSink::from_sink(sink, *batch)
+        ZigSink::from_sink(sink, batch.unwrap_or(DEFAULT_BATCH))
     }
 }
 
 builder! {
     /// Opens a [`ZigByteSink`].
-    ByteSinkBuilder<R: Outcome> -> ZigByteSink<R>, batch DEFAULT_BYTE_BATCH;
+    ByteSinkBuilder<R: [Outcome<Value = R>]> -> ZigByteSink<R>;
     pub fn open(mut self) -> Result<ZigByteSink<R>, OpenError> {
         let library = self.call.prepare()?;
         let Call { name, args, options, batch, .. } = &mut self.call;
         let (item, result) = (TypeDesc::BYTES, R::desc());
         let sink = library.sink(name, args, options, item, result)?;
-        ZigByteSink::from_sink(sink, *batch)
+        ZigByteSink::from_sink(sink, batch.unwrap_or(DEFAULT_BYTE_BATCH))
+    }
+}
+
+builder! {
+    /// Opens a [`ZigTransform`]. Capacity and batch are those of both directions.
+    TransformBuilder<T: [?Sized + TransformItem], U: [?Sized + TransformItem]> -> ZigTransform<T, U>;
+    pub fn open(mut self) -> Result<ZigTransform<T, U>, OpenError> {
+        let library = self.call.prepare()?;
+        let (input, output) = (T::desc(), U::desc());
+        if output == TypeDesc::BYTES {
+            self.call.make_pool()?;
+        }
+        let Call { name, args, options, batch, .. } = &mut self.call;
+        let (sink, source) = library.transform(name, args, options, input, output)?;
+        let batches = (batch.unwrap_or(T::BATCH), batch.unwrap_or(U::BATCH));
+        ZigTransform::from_halves(sink, source, batches)
+    }
+}
+
+builder! {
+    /// Opens a [`ZigFuture`].
+    FutureBuilder<R: [?Sized + Outcome]> -> ZigFuture<R>;
+    pub fn open(mut self) -> Result<ZigFuture<R>, OpenError> {
+        let library = self.call.prepare()?;
+        let Call { name, args, options, .. } = &mut self.call;
+        ZigFuture::from_sink(library.future(name, args, options, R::desc())?)
+    }
+}
+
+/// For bytes that come out; as of a [`ByteStreamBuilder`].
+impl<T: ?Sized + TransformItem> TransformBuilder<T, [u8]> {
+    /// Where the chunks' memory comes from: see [`ByteStreamBuilder::pool`].
+    pub fn pool(mut self, pool: BufferPool) -> Self {
+        self.call.options.pool = Some(pool);
+        self
+    }
+
+    /// Bytes in each block of the transform's own pool; 64 KiB unless set.
+    pub fn block_size(mut self, bytes: usize) -> Self {
+        self.call.block_size = bytes;
+        self
     }
 }

@@ -11,7 +11,7 @@ use ziggurat_core::{Buffer, BufferPool};
 use ziggurat_zig_ffi::abi::{RawHandle, TypeDesc};
 use ziggurat_zig_ffi::{OpenError, Outcome, RawSink, ZigError};
 
-use crate::outbox::{Outbox, sink_methods};
+use crate::outbox::{Outbox, sink_methods, take_back_bytes};
 use crate::writer::ByteWriter;
 
 /// A Zig function that consumes bytes, as a [`Sink`] of [`Bytes`], without a copy: Zig reads the memory
@@ -24,7 +24,7 @@ pub struct ZigByteSink<R = ()> {
     outbox: Outbox<Buffer, R>,
 }
 
-impl<R: Outcome> ZigByteSink<R> {
+impl<R: Outcome<Value = R>> ZigByteSink<R> {
     /// A sink over a raw handle, of chunks that cross `batch` at a time.
     ///
     /// # Errors
@@ -49,7 +49,7 @@ impl<R: Outcome> ZigByteSink<R> {
     pub fn from_sink(sink: RawSink, batch: usize) -> Result<Self, OpenError> {
         crate::sink::check(&sink, TypeDesc::BYTES, R::desc())?;
         // SAFETY: just checked; a `Buffer` is a `RawBuffer` (`repr(transparent)`).
-        Ok(ZigByteSink { outbox: unsafe { Outbox::new(sink, batch) }? })
+        Ok(ZigByteSink { outbox: unsafe { Outbox::new(sink, batch, take_back_bytes) }? })
     }
 
     /// Sends one chunk and hands it over. No allocation.
@@ -80,7 +80,7 @@ impl<R: Outcome> ZigByteSink<R> {
     }
 }
 
-sink_methods! { ZigByteSink<R: Outcome>, of Bytes, waiting as Buffer }
+sink_methods! { ZigByteSink<R: [Outcome<Value = R>]>, of Bytes, waiting as Buffer }
 
 impl<R> fmt::Debug for ZigByteSink<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,6 +1,7 @@
 //! A stream of byte chunks that Zig produces, without a copy.
 
 use std::fmt;
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -20,7 +21,7 @@ pub const DEFAULT_BYTE_BATCH: usize = 8;
 const BUDGET: usize = 64;
 
 /// In the place of a chunk that was taken, or has not come: refused by every check.
-const NO_BUFFER: RawBuffer = RawBuffer { align: 0, ..RawBuffer::EMPTY };
+pub(crate) const NO_BUFFER: RawBuffer = RawBuffer { align: 0, ..RawBuffer::EMPTY };
 
 /// A Zig source of bytes as a [`Stream`] of `Result<Bytes, ZigError>`, without a copy: the chunks are
 /// the memory that Zig wrote, and go back where they came from when the last [`Bytes`] over them is
@@ -105,8 +106,40 @@ impl ZigByteStream {
 
     /// Asks the Zig function to end, and goes on delivering what is under way, then
     /// [`ZigError::Canceled`] (or whatever the function makes of it).
-    pub fn cancel(&self) {
+    pub fn request_cancel(&self) {
         self.batches.cancel();
+    }
+
+    /// Asks the Zig function to end, waits until it has, and returns what it said:
+    /// [`ZigError::Canceled`] as a rule; `Ok` if it came to its own end before it noticed, or the stream
+    /// has ended before. Its `defer`s have run then.
+    ///
+    /// Items that were not taken are dropped: [`request_cancel`](Self::request_cancel) is for those who
+    /// want them.
+    ///
+    /// # Errors
+    ///
+    /// How the function ended, unless that was well.
+    ///
+    /// # Cancel safety
+    ///
+    /// The function has been asked to end by the first poll. Dropping the future is dropping the stream:
+    /// what the function still has to do is done in the background.
+    pub async fn cancel(mut self) -> Result<(), ZigError> {
+        self.batches.cancel();
+        poll_fn(|cx| self.poll_end(cx)).await
+    }
+
+    /// Drops chunks up to the end.
+    fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), ZigError>> {
+        while ready!(self.batches.poll_fill(cx))? {
+            self.release_buffered();
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    pub(crate) fn batches(&mut self) -> &mut Batches<RawBuffer> {
+        &mut self.batches
     }
 
     fn release_buffered(&mut self) {

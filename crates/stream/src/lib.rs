@@ -3,6 +3,8 @@
 //! * [`ZigStream`]: plain items as a [`Stream`](futures_core::Stream), singly or in batches.
 //! * [`ZigByteStream`]: bytes without a copy, as `Bytes`, [`Buffer`]s, or `AsyncRead`.
 //! * [`ZigSink`], [`ZigByteSink`]: the other direction; closing yields what the function returned.
+//! * [`ZigTransform`]: both at once; [`stream.through_zig(…)`](ThroughZigExt::through_zig).
+//! * [`ZigFuture`]: what a function returns.
 //! * [`bind!`]: Rust functions over what a Zig library exports.
 //! * [`host`]: what a function waits by when it runs as a coroutine.
 //!
@@ -26,6 +28,7 @@ mod batch;
 mod bind;
 mod byte_sink;
 mod byte_stream;
+mod future;
 pub mod host;
 mod outbox;
 mod reader;
@@ -33,17 +36,22 @@ mod sink;
 mod stream;
 #[cfg(all(test, not(ziggurat_loom)))]
 mod tests;
+mod transform;
 mod writer;
 
 pub use bind::{
     Bind, BoundLibrary, ByteSinkBuilder, ByteStreamBuilder, DEFAULT_BLOCK_SIZE, DEFAULT_BLOCKS,
-    SinkBuilder, StreamBuilder,
+    FutureBuilder, SinkBuilder, StreamBuilder, TransformBuilder,
 };
 pub use byte_sink::ZigByteSink;
 pub use byte_stream::{Buffers, DEFAULT_BYTE_BATCH, ZigByteStream};
+pub use future::ZigFuture;
 pub use reader::ByteReader;
 pub use sink::ZigSink;
 pub use stream::{DEFAULT_BATCH, NextBatch, ZigStream};
+pub use transform::{
+    Through, ThroughZigExt, TransformError, TransformItem, TryThrough, ZigTransform,
+};
 pub use writer::ByteWriter;
 pub use ziggurat_core::{Buffer, BufferMut, BufferPool, Growth, PoolError};
 pub use ziggurat_zig_ffi as ffi;

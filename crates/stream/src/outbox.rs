@@ -2,16 +2,66 @@
 
 use std::task::{Context, Poll, ready};
 
-use ziggurat_zig_ffi::{OpenError, Outcome, Progress, RawSink, ZigError};
+use ziggurat_core::Buffer;
+use ziggurat_zig_ffi::{OpenError, Outcome, Plain, Progress, RawSink, ZigError};
 
 use crate::batch::reserve;
+use crate::byte_stream::NO_BUFFER;
 
 /// A raw sink with the items that wait for it. `W` is what the items are on the other side.
-pub(crate) struct Outbox<W, R> {
+pub struct Outbox<W, R> {
     sink: RawSink,
     items: Vec<W>,
     batch: usize,
+    /// Items that are, or were, the other side's.
+    handed_over: usize,
+    take_back: TakeBack<W>,
     state: State<R>,
+}
+
+/// Takes back up to `most` items that the function has not consumed.
+pub(crate) type TakeBack<W> = fn(sink: &mut RawSink, most: usize) -> Vec<W>;
+
+/// Items that cross back at once.
+const BACK: usize = 64;
+
+/// For plain items.
+pub(crate) fn take_back_plain<T: Plain>(sink: &mut RawSink, most: usize) -> Vec<T> {
+    let mut items = Vec::new();
+    while items.len() < most {
+        let mut room = [T::zeroed(); BACK];
+        let cap = BACK.min(most - items.len());
+        // SAFETY: room for `cap` items of the sink's type, which is `T`; any bit pattern is one.
+        let n = unsafe { sink.take_back(room.as_mut_ptr().cast(), cap) };
+        if n == 0 {
+            break;
+        }
+        items.extend_from_slice(&room[..n]);
+    }
+    items
+}
+
+/// For runs of bytes. One whose description is impossible ends it: it was never owned.
+pub(crate) fn take_back_bytes(sink: &mut RawSink, most: usize) -> Vec<Buffer> {
+    let mut items = Vec::new();
+    while items.len() < most {
+        let mut room = [NO_BUFFER; BACK];
+        let cap = BACK.min(most - items.len());
+        // SAFETY: room for `cap` items of the sink's type, which is `RawBuffer`.
+        let n = unsafe { sink.take_back(room.as_mut_ptr().cast(), cap) };
+        if n == 0 {
+            break;
+        }
+        for raw in &room[..n] {
+            // SAFETY: the other side gave this buffer to us, once; what it did not write is
+            // refused.
+            match unsafe { Buffer::from_raw(*raw) } {
+                Ok(buffer) => items.push(buffer),
+                Err(_) => return items,
+            }
+        }
+    }
+    items
 }
 
 enum State<R> {
@@ -22,13 +72,17 @@ enum State<R> {
     Ended,
 }
 
-impl<W, R: Outcome> Outbox<W, R> {
+impl<W, R: Outcome<Value = R>> Outbox<W, R> {
     /// # Safety
     ///
-    /// `sink`'s items are described by `W`, its result by `R`.
-    pub(crate) unsafe fn new(sink: RawSink, batch: usize) -> Result<Self, OpenError> {
+    /// `sink`'s items are described by `W`, its result by `R`, and `take_back` is for such items.
+    pub(crate) unsafe fn new(
+        sink: RawSink,
+        batch: usize,
+        take_back: TakeBack<W>,
+    ) -> Result<Self, OpenError> {
         let items = reserve(batch)?;
-        Ok(Outbox { sink, items, batch, state: State::Open })
+        Ok(Outbox { sink, items, batch, handed_over: 0, take_back, state: State::Open })
     }
 
     /// Waits until an item can be accepted.
@@ -47,8 +101,22 @@ impl<W, R: Outcome> Outbox<W, R> {
         self.items.push(item);
     }
 
-    /// Waits until every item is the other side's.
+    /// How many more items may be accepted.
+    pub(crate) fn room(&self) -> usize {
+        self.batch - self.items.len()
+    }
+
+    /// Waits until every item is the other side's. If all are, the function gets a turn to run:
+    /// whoever polls nothing but this lets it go on with what it has.
     pub(crate) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), ZigError>> {
+        if self.items.is_empty() {
+            return Poll::Ready(self.poll_drive(cx));
+        }
+        self.poll_push(cx, 0)
+    }
+
+    /// Waits until every item is the other side's.
+    pub(crate) fn poll_hand_over(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), ZigError>> {
         if self.items.is_empty() {
             return Poll::Ready(Ok(()));
         }
@@ -60,9 +128,39 @@ impl<W, R: Outcome> Outbox<W, R> {
         if !matches!(self.state, State::Open) || self.sink.refused() {
             return Ok(());
         }
-        // SAFETY: no items.
-        let (_, progress) = unsafe { self.sink.send_batch(cx, self.items.as_ptr().cast(), 0) };
-        let Progress::Ended(Some(error)) = progress else { return Ok(()) };
+        match self.sink.poll_wanted(cx) {
+            Progress::Ended(error) => self.has_ended(error),
+            Progress::Ready | Progress::Pending => Ok(()),
+        }
+    }
+
+    /// Hands over what is here, and then waits until the function wants more. An error: it has
+    /// ended.
+    pub(crate) fn poll_wanted(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), ZigError>> {
+        ready!(self.poll_hand_over(cx))?;
+        if !matches!(self.state, State::Open) || self.sink.refused() {
+            return Poll::Ready(Err(ZigError::Closed));
+        }
+        match self.sink.poll_wanted(cx) {
+            Progress::Ready => Poll::Ready(Ok(())),
+            Progress::Pending => Poll::Pending,
+            Progress::Ended(error) => Poll::Ready(self.has_ended(error).and(Err(ZigError::Closed))),
+        }
+    }
+
+    /// The function is known to have ended: sees to it that what it has not consumed is here.
+    pub(crate) fn settle(&mut self, cx: &mut Context<'_>) {
+        // How it has ended, the caller has been told.
+        let _ = self.poll_drive(cx);
+    }
+
+    /// The function takes no more. What it was given and has not consumed comes back, before what
+    /// it was not given.
+    fn has_ended(&mut self, error: Option<ZigError>) -> Result<(), ZigError> {
+        let back = (self.take_back)(&mut self.sink, self.handed_over);
+        self.handed_over = 0;
+        self.items.splice(0..0, back);
+        let Some(error) = error else { return Ok(()) };
         self.state = State::Ended;
         Err(error)
     }
@@ -74,18 +172,19 @@ impl<W, R: Outcome> Outbox<W, R> {
         }
         while self.items.len() > left {
             let (items, count) = (self.items.as_ptr().cast(), self.items.len());
-            // SAFETY: `count` items of the sink's type (`new`); those that are taken are forgotten here.
+            // SAFETY: `count` items of the sink's type (`new`); those that are taken are forgotten
+            // here.
             let (taken, progress) = unsafe { self.sink.send_batch(cx, items, count) };
             self.items.drain(..taken).for_each(std::mem::forget);
+            self.handed_over = self.handed_over.saturating_add(taken);
             match progress {
                 Progress::Ready => {}
                 Progress::Pending if self.items.len() <= left => break,
                 Progress::Pending => return Poll::Pending,
-                Progress::Ended(None) if self.items.is_empty() => break,
-                Progress::Ended(None) => return Poll::Ready(Err(ZigError::Closed)),
-                Progress::Ended(Some(error)) => {
-                    self.state = State::Ended;
-                    return Poll::Ready(Err(error));
+                Progress::Ended(error) => {
+                    self.has_ended(error)?;
+                    let all_taken = self.items.is_empty();
+                    return Poll::Ready(if all_taken { Ok(()) } else { Err(ZigError::Closed) });
                 }
             }
         }
@@ -100,17 +199,46 @@ impl<W, R: Outcome> Outbox<W, R> {
             State::Returned(_) => return Poll::Ready(Ok(())),
             State::Ended => return Poll::Ready(Err(ZigError::Closed)),
         }
-        match ready!(self.poll_flush(cx)) {
+        match ready!(self.poll_hand_over(cx)) {
             Ok(()) | Err(ZigError::Closed) => {}
             Err(error) => return Poll::Ready(Err(error)),
         }
+        self.poll_end_input(cx)
+    }
+
+    /// Hands over what is left, and ends the input. The function may go on.
+    pub(crate) fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), ZigError>> {
+        match self.state {
+            State::Open => {}
+            State::Returned(_) => return Poll::Ready(Ok(())),
+            State::Ended => return Poll::Ready(Err(ZigError::Closed)),
+        }
+        ready!(self.poll_hand_over(cx))?;
+        match self.poll_end_input(cx) {
+            Poll::Ready(ended) => Poll::Ready(ended),
+            Poll::Pending => Poll::Ready(Ok(())),
+        }
+    }
+
+    /// Ends the input without handing over what is left, and waits for the function.
+    pub(crate) fn poll_stop(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), ZigError>> {
+        match self.state {
+            State::Open => self.poll_end_input(cx),
+            State::Returned(_) => Poll::Ready(Ok(())),
+            State::Ended => Poll::Ready(Err(ZigError::Closed)),
+        }
+    }
+
+    fn poll_end_input(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), ZigError>> {
         let mut result = R::empty();
         // SAFETY: a value of the sink's result type (`new`), initialised whatever the other side
         // writes into it, and any bit pattern is an `R::Raw`.
         match unsafe { self.sink.poll_close(cx, (&raw mut result).cast()) } {
             Progress::Pending | Progress::Ready => Poll::Pending,
             Progress::Ended(None) => {
-                // SAFETY: the function has returned, and this is the one time that it is asked for what.
+                self.has_ended(None)?;
+                // SAFETY: the function has returned, and this is the one time that it is asked for
+                // what.
                 match unsafe { R::from_raw(result) } {
                     Ok(result) => self.state = State::Returned(result),
                     Err(error) => {
@@ -120,10 +248,7 @@ impl<W, R: Outcome> Outbox<W, R> {
                 }
                 Poll::Ready(Ok(()))
             }
-            Progress::Ended(Some(error)) => {
-                self.state = State::Ended;
-                Poll::Ready(Err(error))
-            }
+            Progress::Ended(error) => Poll::Ready(self.has_ended(error)),
         }
     }
 
@@ -149,8 +274,8 @@ impl<W, R: Outcome> Outbox<W, R> {
         &self.items
     }
 
-    pub(crate) fn into_unsent(self) -> Vec<W> {
-        self.items
+    pub(crate) fn take_unsent(&mut self) -> Vec<W> {
+        std::mem::take(&mut self.items)
     }
 
     pub(crate) fn cancel(&self) {
@@ -158,10 +283,11 @@ impl<W, R: Outcome> Outbox<W, R> {
     }
 }
 
-/// What every sink over an outbox has: how it ends, what is left in it, and the `Sink` trait itself.
+/// What every sink over an outbox has: how it ends, what is left in it, and the `Sink` trait
+/// itself.
 macro_rules! sink_methods {
-    ($sink:ident<$($param:ident: $bound:ident),*>, of $item:ty, waiting as $wire:ty) => {
-        impl<$($param: $bound),*> $sink<$($param),*> {
+    ($sink:ident<$($param:ident: [$($bound:tt)+]),*>, of $item:ty, waiting as $wire:ty) => {
+        impl<$($param: $($bound)+),*> $sink<$($param),*> {
             /// Hands over what is left, ends the input, and waits for what the function returns.
             ///
             /// A function that had returned before it took everything is no error here: what it did
@@ -185,24 +311,45 @@ macro_rules! sink_methods {
                 self.outbox.take_result()
             }
 
-            /// Items that wait here, or that the function did not take before it ended.
+            /// Items that wait here, or that the function had not consumed when it ended. Of a
+            /// chunk that a function's reader has read in part, that is the rest.
             pub fn unsent(&self) -> &[$wire] {
                 self.outbox.unsent()
             }
 
-            /// Ends the sink from this side (the function is cancelled unless it has ended) and gives
-            /// back the items that have not crossed.
-            pub fn into_unsent(self) -> Vec<$wire> {
-                self.outbox.into_unsent()
+            /// Ends the sink from this side (the function is cancelled unless it has ended) and
+            /// gives back the items that have not crossed.
+            pub fn into_unsent(mut self) -> Vec<$wire> {
+                self.outbox.take_unsent()
             }
 
-            /// Asks the function to end.
-            pub fn cancel(&self) {
+            /// Asks the function to end. Sending and closing go on to say what it makes of that.
+            pub fn request_cancel(&self) {
                 self.outbox.cancel();
+            }
+
+            /// Asks the function to end, waits until it has, and returns what it said:
+            /// [`ZigError::Canceled`] as a rule, or its result if it had returned before it noticed. Its
+            /// `defer`s have run then.
+            ///
+            /// Items that wait here, or that it has not consumed, are dropped.
+            ///
+            /// # Errors
+            ///
+            /// How the function ended; [`ZigError::Closed`] when that has been reported before.
+            ///
+            /// # Cancel safety
+            ///
+            /// The function has been asked to end by the first poll. Dropping the future is dropping the
+            /// sink: what the function still has to do is done in the background.
+            pub async fn cancel(mut self) -> Result<R, ZigError> {
+                self.outbox.cancel();
+                poll_fn(|cx| self.outbox.poll_stop(cx)).await?;
+                self.outbox.take_result().ok_or(ZigError::Closed)
             }
         }
 
-        impl<$($param: $bound),*> Sink<$item> for $sink<$($param),*> {
+        impl<$($param: $($bound)+),*> Sink<$item> for $sink<$($param),*> {
             type Error = ZigError;
 
             fn poll_ready(

@@ -9,7 +9,7 @@ use futures_sink::Sink;
 use ziggurat_zig_ffi::abi::{RawHandle, TypeDesc};
 use ziggurat_zig_ffi::{OpenError, Outcome, Plain, RawSink, ZigError};
 
-use crate::outbox::{Outbox, sink_methods};
+use crate::outbox::{Outbox, sink_methods, take_back_plain};
 
 /// A Zig function that consumes `T`s, as a [`Sink`]. When the input is closed the function returns an
 /// `R`, which [`close`](Self::close) yields.
@@ -30,7 +30,7 @@ pub struct ZigSink<T, R = ()> {
     outbox: Outbox<T, R>,
 }
 
-impl<T: Plain, R: Outcome> ZigSink<T, R> {
+impl<T: Plain, R: Outcome<Value = R>> ZigSink<T, R> {
     /// A sink over a raw handle, of items that cross `batch` at a time.
     ///
     /// # Errors
@@ -55,11 +55,15 @@ impl<T: Plain, R: Outcome> ZigSink<T, R> {
     pub fn from_sink(sink: RawSink, batch: usize) -> Result<Self, OpenError> {
         check(&sink, TypeDesc::of::<T>(), R::desc())?;
         // SAFETY: just checked.
-        Ok(ZigSink { outbox: unsafe { Outbox::new(sink, batch) }? })
+        Ok(ZigSink { outbox: unsafe { Outbox::new(sink, batch, take_back_plain) }? })
+    }
+
+    pub(crate) fn outbox(&mut self) -> &mut Outbox<T, R> {
+        &mut self.outbox
     }
 }
 
-sink_methods! { ZigSink<T: Plain, R: Outcome>, of T, waiting as T }
+sink_methods! { ZigSink<T: [Plain], R: [Outcome<Value = R>]>, of T, waiting as T }
 
 /// Checks a sink's types.
 pub(crate) fn check(sink: &RawSink, item: TypeDesc, result: TypeDesc) -> Result<(), OpenError> {

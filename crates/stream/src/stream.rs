@@ -1,7 +1,7 @@
 //! A stream of plain items that Zig produces.
 
 use std::fmt;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -29,8 +29,9 @@ const BUDGET: usize = 4096;
 /// # Cancellation
 ///
 /// Dropping the stream cancels the Zig function: it gets `error.Canceled` where it next waits, and its
-/// `defer`s run. Dropping does not wait for that. [`cancel`](Self::cancel) asks for the same without
-/// giving up the items that are still under way.
+/// `defer`s run. Dropping does not wait for that. [`cancel`](Self::cancel) does;
+/// [`request_cancel`](Self::request_cancel) asks for the same without giving up the items that are still
+/// under way.
 #[must_use = "streams do nothing unless polled"]
 pub struct ZigStream<T> {
     batches: Batches<T>,
@@ -96,8 +97,40 @@ impl<T: Plain> ZigStream<T> {
 
     /// Asks the Zig function to end, and goes on delivering what is under way, then
     /// [`ZigError::Canceled`] (or whatever the function makes of it).
-    pub fn cancel(&self) {
+    pub fn request_cancel(&self) {
         self.batches.cancel();
+    }
+
+    /// Asks the Zig function to end, waits until it has, and returns what it said:
+    /// [`ZigError::Canceled`] as a rule; `Ok` if it came to its own end before it noticed, or the stream
+    /// has ended before. Its `defer`s have run then.
+    ///
+    /// Items that were not taken are dropped: [`request_cancel`](Self::request_cancel) is for those who
+    /// want them.
+    ///
+    /// # Errors
+    ///
+    /// How the function ended, unless that was well.
+    ///
+    /// # Cancel safety
+    ///
+    /// The function has been asked to end by the first poll. Dropping the future is dropping the stream:
+    /// what the function still has to do is done in the background.
+    pub async fn cancel(mut self) -> Result<(), ZigError> {
+        self.batches.cancel();
+        poll_fn(|cx| self.poll_end(cx)).await
+    }
+
+    /// Drops items up to the end.
+    fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), ZigError>> {
+        while ready!(self.batches.poll_fill(cx))? {
+            self.batches.pop_all();
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    pub(crate) fn batches(&mut self) -> &mut Batches<T> {
+        &mut self.batches
     }
 }
 

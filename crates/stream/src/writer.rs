@@ -25,7 +25,7 @@ pub struct ByteWriter<R = ()> {
     acquire: Option<Acquire>,
 }
 
-impl<R: Outcome> ByteWriter<R> {
+impl<R: Outcome<Value = R>> ByteWriter<R> {
     pub(crate) fn new(sink: ZigByteSink<R>, pool: BufferPool) -> Self {
         ByteWriter { sink, pool, block: None, acquire: None }
     }
@@ -66,7 +66,7 @@ impl<R: Outcome> ByteWriter<R> {
     }
 }
 
-impl<R: Outcome> AsyncWrite for ByteWriter<R> {
+impl<R: Outcome<Value = R>> AsyncWrite for ByteWriter<R> {
     fn poll_write(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,

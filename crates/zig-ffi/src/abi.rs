@@ -1,9 +1,9 @@
 //! The C layout of everything that crosses the border, and nothing else.
 //!
 //! Fixed-width integers and pointers only: no enum, no `bool`, no struct by value. A status is an
-//! `i32` that the receiver validates. Every table starts with a [`Header`] and only ever grows at its
-//! end, so that a newer table is readable by an older reader. `zig/src/abi.zig` says the same in
-//! Zig; [`LAYOUT`] is compared with its twin when a library is opened.
+//! `i32` that the receiver validates. Every table starts with a [`Header`] and only ever grows at
+//! its end, so that a newer table is readable by an older reader. `zig/src/abi.zig` says the same
+//! in Zig; [`LAYOUT`] is compared with its twin when a library is opened.
 
 use std::ffi::c_void;
 use std::mem::offset_of;
@@ -47,9 +47,9 @@ pub const KIND_FLOAT: u32 = 3;
 pub const KIND_STRUCT: u32 = 4;
 /// [`TypeDesc::kind`]: a run of bytes: a [`RawBuffer`] as an item, a [`Slice`] as an argument.
 pub const KIND_BYTES: u32 = 5;
-/// [`TypeDesc::kind`], in its lower byte: the sending end of a channel. The item's kind is in the bits
-/// from [`ITEM_SHIFT`] on; `align` and `size` are the item's. What crosses is a pointer to the channel's
-/// header, and with it the end.
+/// [`TypeDesc::kind`], in its lower byte: the sending end of a channel. The item's kind is in the
+/// bits from [`ITEM_SHIFT`] on; `align` and `size` are the item's. What crosses is a pointer to the
+/// channel's header, and with it the end.
 pub const KIND_SENDER: u32 = 6;
 /// As [`KIND_SENDER`]: the receiving end.
 pub const KIND_RECEIVER: u32 = 7;
@@ -60,6 +60,10 @@ pub const ITEM_SHIFT: u32 = 8;
 pub const EXPORT_SOURCE: u32 = 1;
 /// [`Export::kind`]: opens a [`SinkVTable`].
 pub const EXPORT_SINK: u32 = 2;
+/// [`Export::kind`]: opens a [`TransformVTable`]. `item` is what goes in, `result` what comes out.
+pub const EXPORT_TRANSFORM: u32 = 3;
+/// [`Export::kind`]: opens a [`SinkVTable`] that is sent nothing: closing it runs the function.
+pub const EXPORT_FUTURE: u32 = 4;
 
 /// [`ErrorRecord::domain`]: an error that the user's Zig function returned.
 pub const DOMAIN_FUNCTION: u32 = 0;
@@ -197,8 +201,8 @@ pub struct PoolVTable {
     pub release: Option<unsafe extern "C" fn(pool: *const PoolHandle)>,
     /// Takes a block: `READY` and the block in `out`, or `PENDING`, and `waker` is woken when it is
     /// worth asking again. `*ticket` starts as null, is kept from call to call, and ends with
-    /// `drop_ticket`; the pool may hold a reference to the waker until then. One caller at a time per
-    /// ticket. With a null `waker` it only asks: `PENDING` then leaves nothing behind.
+    /// `drop_ticket`; the pool may hold a reference to the waker until then. One caller at a time
+    /// per ticket. With a null `waker` it only asks: `PENDING` then leaves nothing behind.
     pub acquire: Option<
         unsafe extern "C" fn(
             pool: *const PoolHandle,
@@ -209,8 +213,8 @@ pub struct PoolVTable {
     >,
     /// Ends a ticket; a null one too.
     pub drop_ticket: Option<unsafe extern "C" fn(ticket: *mut c_void)>,
-    /// Adds an owner to the block behind `buffer`, which must not have been released yet. Each owner
-    /// releases once.
+    /// Adds an owner to the block behind `buffer`, which must not have been released yet. Each
+    /// owner releases once.
     pub share: Option<unsafe extern "C" fn(buffer: *const RawBuffer)>,
 }
 
@@ -218,7 +222,7 @@ pub struct PoolVTable {
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
 pub struct RawHandle {
-    /// A [`SourceVTable`] or [`SinkVTable`], as the [`Export`] says.
+    /// A [`SourceVTable`], [`SinkVTable`] or [`TransformVTable`], as the [`Export`] says.
     pub vtable: *const c_void,
     /// Passed to every operation. The handle owns one reference to it.
     pub state: *mut c_void,
@@ -239,8 +243,8 @@ pub struct SourceVTable {
     pub retain: Option<unsafe extern "C" fn(state: *mut c_void)>,
     /// Drops a reference to the state. Never blocks, never joins a thread.
     pub release: Option<unsafe extern "C" fn(state: *mut c_void)>,
-    /// Moves up to `cap` items to `out` and says in `n` how many. Items count whatever the status is.
-    /// `READY` comes with at least one item.
+    /// Moves up to `cap` items to `out` and says in `n` how many. Items count whatever the status
+    /// is. `READY` comes with at least one item.
     pub poll_batch: Option<
         unsafe extern "C" fn(
             state: *mut c_void,
@@ -273,8 +277,12 @@ pub struct SinkVTable {
     /// Drops a reference to the state. Never blocks, never joins a thread.
     pub release: Option<unsafe extern "C" fn(state: *mut c_void)>,
     /// Takes up to `count` items and says in `n` how many it took: they are the other side's now.
-    /// `READY`: all. `PENDING`: wait for the waker, then offer the rest again. Terminal: the function
-    /// has ended and takes no more.
+    /// `READY`: all. `PENDING`: wait for the waker, then offer the rest again. Terminal: the
+    /// function has ended and takes no more.
+    ///
+    /// With a `count` of 0 it asks whether the function wants items, and gives it a turn to run.
+    /// `READY`: a coroutine waits for one, or there is room for one on the way to a thread.
+    /// `PENDING`: the waker is woken when that may have changed.
     pub send_batch: Option<
         unsafe extern "C" fn(
             state: *mut c_void,
@@ -284,8 +292,8 @@ pub struct SinkVTable {
             n: *mut usize,
         ) -> i32,
     >,
-    /// Ends the input and waits for the function. `DONE`: its result is in `result`; an end of a channel
-    /// is a pointer to the header there, and the caller's from then on.
+    /// Ends the input and waits for the function. `DONE`: its result is in `result`; an end of a
+    /// channel is a pointer to the header there, and the caller's from then on.
     pub poll_close: Option<
         unsafe extern "C" fn(
             state: *mut c_void,
@@ -297,6 +305,30 @@ pub struct SinkVTable {
     pub cancel: Option<unsafe extern "C" fn(state: *mut c_void)>,
     /// After `ERROR` or `PANICKED`: what happened, valid until the state is released.
     pub last_error: Option<unsafe extern "C" fn(state: *mut c_void, out: *mut ErrorRecord)>,
+    /// After the function has ended: moves up to `cap` items that were taken and that it has not
+    /// consumed to `out`, in order, and returns how many; the caller owns them then. 0: there are
+    /// no more. A run of bytes that was consumed in part comes back as a copy of the rest. Null:
+    /// nothing comes back.
+    pub take_back:
+        Option<unsafe extern "C" fn(state: *mut c_void, out: *mut c_void, cap: usize) -> usize>,
+}
+
+/// A sink and a source over one function, which takes what the one is sent and gives what the other
+/// delivers.
+///
+/// Both tables' functions get the handle's state. The handle owns two references to it, one for
+/// each half: they may be on different threads, each with its waker. To cancel either is to cancel
+/// the function. The sink has no result; its `poll_close` ends the input and waits for the
+/// function.
+#[repr(C)]
+#[derive(Debug)]
+pub struct TransformVTable {
+    /// The table's size and version.
+    pub header: Header,
+    /// What goes in.
+    pub sink: *const SinkVTable,
+    /// What comes out.
+    pub source: *const SourceVTable,
 }
 
 /// How to open a stream or sink. Zero means the default everywhere.
@@ -314,8 +346,8 @@ pub struct OpenOptions {
     /// Where byte streams take their blocks from. Borrowed: retain it to keep it. Null for streams
     /// that carry no bytes.
     pub pool: *const PoolHandle,
-    /// What a coroutine waits by. Borrowed: retain it to keep it. Null: there is none, and functions
-    /// run on threads of their own.
+    /// What a coroutine waits by. Borrowed: retain it to keep it. Null: there is none, and
+    /// functions run on threads of their own.
     pub host: *const HostHandle,
 }
 
@@ -343,10 +375,11 @@ pub struct Export {
     pub args: *const TypeDesc,
     /// What the items are.
     pub item: TypeDesc,
-    /// What the function returns (of sinks).
+    /// What the function returns (of sinks), or what comes out (of transforms).
     pub result: TypeDesc,
-    /// Makes a handle: `READY`, or `ERROR` with a description that lives as long as the library. With
-    /// `READY` the ends of channels among the arguments are the other side's; otherwise they are not.
+    /// Makes a handle: `READY`, or `ERROR` with a description that lives as long as the library.
+    /// With `READY` the ends of channels among the arguments are the other side's; otherwise they
+    /// are not.
     pub open: Option<
         unsafe extern "C" fn(
             options: *const OpenOptions,
@@ -376,9 +409,9 @@ pub struct Exports {
 
 macro_rules! layout {
     ($($ty:ident { $($field:ident),* $(,)? } $([$size:ident])?)*) => {
-        /// Alignments and field offsets of the structs above, and the sizes of those that never grow.
-        /// What a later minor version adds to a table goes to the end of this list, so that lists of
-        /// both are alike as far as the shorter one goes.
+        /// Alignments and field offsets of the structs above, and the sizes of those that never
+        /// grow. What a later minor version adds to a table goes to the end of this list, so that
+        /// lists of both are alike as far as the shorter one goes.
         ///
         /// The Zig half computes the same list from its own declarations;
         /// [`Library::open`](crate::Library::open) compares them.
@@ -410,7 +443,9 @@ layout! {
     PoolVTable { header, retain, release, acquire, drop_ticket, share }
     RawHandle { vtable, state } [size_of]
     SourceVTable { header, item, retain, release, poll_batch, cancel, last_error }
-    SinkVTable { header, item, result, retain, release, send_batch, poll_close, cancel, last_error }
+    SinkVTable {
+        header, item, result, retain, release, send_batch, poll_close, cancel, last_error, take_back
+    }
     OpenOptions { struct_size, flags, capacity, stack_size, pool, host }
     Arg { ty, value } [size_of]
     Export { name, kind, arg_count, args, item, result, open } [size_of]
@@ -419,6 +454,7 @@ layout! {
     HostVTable {
         header, retain, release, now, poll_timer, drop_timer, poll_fd, drop_fd, offload, drive
     }
+    TransformVTable { header, sink, source }
 }
 
 /// The layout on a 64-bit machine, spelled out: a change here is a change of the ABI.
@@ -434,7 +470,8 @@ const _: () = {
     assert!(size_of::<PoolVTable>() == 56);
     assert!(size_of::<RawHandle>() == 16);
     assert!(size_of::<SourceVTable>() == 72);
-    assert!(size_of::<SinkVTable>() == 96);
+    assert!(size_of::<SinkVTable>() == 104);
+    assert!(size_of::<TransformVTable>() == 32);
     assert!(size_of::<OpenOptions>() == 40);
     assert!(size_of::<Arg>() == 24);
     assert!(size_of::<Export>() == 72);

@@ -184,10 +184,10 @@ pub enum OpenError {
         /// Zig's value.
         theirs: u32,
     },
-    /// The library has no stream or sink of that name and kind.
+    /// The library has nothing of that name and kind.
     #[error("no {kind} named `{name}`; the library has: {available}")]
     UnknownExport {
-        /// "stream" or "sink".
+        /// "stream", "sink", "transform" or "future".
         kind: &'static str,
         /// The name asked for.
         name: Box<str>,
@@ -197,6 +197,14 @@ pub enum OpenError {
     /// The item type differs between the two sides.
     #[error("the items are {found} in Zig, not {expected}")]
     ItemType {
+        /// Rust's type.
+        expected: TypeDesc,
+        /// Zig's type.
+        found: TypeDesc,
+    },
+    /// The type of a transform's input differs between the two sides.
+    #[error("what goes in is {found} in Zig, not {expected}")]
+    InputType {
         /// Rust's type.
         expected: TypeDesc,
         /// Zig's type.

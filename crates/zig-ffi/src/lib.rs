@@ -35,6 +35,7 @@ mod sync;
 pub mod testing;
 #[cfg(all(test, not(ziggurat_loom)))]
 mod tests;
+mod transform;
 mod waker;
 mod waker_slot;
 

@@ -15,7 +15,7 @@ use crate::host::HostRef;
 use crate::plain::Plain;
 use crate::pool::HostPool;
 use crate::source::checked_table;
-use crate::{RawSink, RawSource};
+use crate::{RawSink, RawSource, transform};
 
 /// Arguments of a Zig function, in order. Values are copied in; an end of a channel is the function's
 /// when it has been opened, and until then, or if that fails, it is kept here.
@@ -241,7 +241,12 @@ impl Library {
         self.entries().iter().find(|e| e.kind == kind && name_of(e) == name).ok_or_else(|| {
             let list: Vec<_> = self.names().collect();
             OpenError::UnknownExport {
-                kind: if kind == abi::EXPORT_SINK { "sink" } else { "stream" },
+                kind: match kind {
+                    abi::EXPORT_SINK => "sink",
+                    abi::EXPORT_TRANSFORM => "transform",
+                    abi::EXPORT_FUTURE => "future",
+                    _ => "stream",
+                },
                 name: name.into(),
                 available: list.join(", ").into(),
             }
@@ -285,6 +290,17 @@ impl Library {
         result: TypeDesc,
     ) -> Result<RawSink, OpenError> {
         let export = self.find(name, abi::EXPORT_SINK)?;
+        self.open_sink(export, args, options, item, result)
+    }
+
+    fn open_sink(
+        &self,
+        export: &'static Export,
+        args: &mut Args,
+        options: &Options,
+        item: TypeDesc,
+        result: TypeDesc,
+    ) -> Result<RawSink, OpenError> {
         if export.item != item {
             return Err(OpenError::ItemType { expected: item, found: export.item });
         }
@@ -294,6 +310,47 @@ impl Library {
         let handle = open(export, args, options)?;
         // SAFETY: the library's functions keep their contracts (`open`).
         unsafe { RawSink::from_raw(handle, item, result) }
+    }
+
+    /// Opens a future: a sink that is sent nothing, and that is closed to run the function.
+    ///
+    /// # Errors
+    ///
+    /// As for [`sink`](Self::sink).
+    pub fn future(
+        &self,
+        name: &str,
+        args: &mut Args,
+        options: &Options,
+        result: TypeDesc,
+    ) -> Result<RawSink, OpenError> {
+        let export = self.find(name, abi::EXPORT_FUTURE)?;
+        self.open_sink(export, args, options, TypeDesc::of::<()>(), result)
+    }
+
+    /// Opens a transform: what takes its input, and what delivers its output.
+    ///
+    /// # Errors
+    ///
+    /// As for [`source`](Self::source), for what goes in and for what comes out.
+    pub fn transform(
+        &self,
+        name: &str,
+        args: &mut Args,
+        options: &Options,
+        input: TypeDesc,
+        output: TypeDesc,
+    ) -> Result<(RawSink, RawSource), OpenError> {
+        let export = self.find(name, abi::EXPORT_TRANSFORM)?;
+        if export.item != input {
+            return Err(OpenError::InputType { expected: input, found: export.item });
+        }
+        if export.result != output {
+            return Err(OpenError::ItemType { expected: output, found: export.result });
+        }
+        let handle = open(export, args, options)?;
+        // SAFETY: the library's functions keep their contracts (`open`).
+        unsafe { transform::halves(handle, input, output) }
     }
 }
 

@@ -22,6 +22,7 @@ pub struct RawSink {
         *mut usize,
     ) -> i32,
     poll_close: unsafe extern "C" fn(*mut c_void, *const PollContext, *mut c_void) -> i32,
+    take_back: Option<unsafe extern "C" fn(*mut c_void, *mut c_void, usize) -> usize>,
     item: TypeDesc,
     result: TypeDesc,
     /// The function has ended and takes no more; how it ended is still to be asked by `poll_close`.
@@ -63,7 +64,8 @@ impl RawSink {
             return Err(OpenError::ResultType { expected: result, found: table.result });
         }
         let owned = Owned::new(handle.state, table.release, table.cancel, table.last_error)?;
-        Ok(RawSink { owned, send_batch, poll_close, item, result, refused: false })
+        let take_back = table.take_back;
+        Ok(RawSink { owned, send_batch, poll_close, take_back, item, result, refused: false })
     }
 
     /// What the items are.
@@ -148,6 +150,34 @@ impl RawSink {
             abi::READY => self.owned.breach(ProtocolError::UnknownStatus(status)),
             terminal => self.owned.terminal(terminal),
         }
+    }
+
+    /// Whether the function wants items (`Ready`); it gets a turn to run. Otherwise as
+    /// [`send_batch`](Self::send_batch).
+    pub fn poll_wanted(&mut self, cx: &mut Context<'_>) -> Progress {
+        // SAFETY: no items; the pointer is not null, and aligned for all of them.
+        unsafe { self.send_batch(cx, std::ptr::without_provenance(4096), 0) }.1
+    }
+
+    /// Once the function has ended: moves up to `cap` items that it was given and has not consumed to
+    /// `out`, and returns how many. Before the end, and after a breach of the protocol, there are none.
+    ///
+    /// # Safety
+    ///
+    /// `out` must be valid for writing `cap` items of the type that [`item`](Self::item) describes. The
+    /// caller owns those that were moved.
+    pub unsafe fn take_back(&mut self, out: *mut c_void, cap: usize) -> usize {
+        let Some(take_back) = self.take_back.filter(|_| self.refused() && !self.owned.broken)
+        else {
+            return 0;
+        };
+        // SAFETY: the state is alive and its function has ended; `out` has room for `cap` items.
+        let n = unsafe { take_back(self.owned.state, out, cap) };
+        if n > cap {
+            self.owned.broken = true;
+            return 0;
+        }
+        n
     }
 
     /// Asks the other side to end, unless it has. Idempotent, never blocks.

@@ -31,6 +31,8 @@ pub(crate) struct Owned {
     last_error: unsafe extern "C" fn(*mut c_void, *mut ErrorRecord),
     waker: HostWaker,
     pub(crate) ended: bool,
+    /// It broke a rule: nothing that it says is believed.
+    pub(crate) broken: bool,
 }
 
 impl Owned {
@@ -47,12 +49,17 @@ impl Owned {
             last_error: last_error.ok_or(OpenError::Null("`last_error` function"))?,
             waker: HostWaker::new(),
             ended: false,
+            broken: false,
         })
     }
 
     #[inline]
     pub(crate) fn context(&mut self, cx: &mut Context<'_>) -> PollContext {
         self.waker.register(cx)
+    }
+
+    pub(crate) fn forget_waker(&self) {
+        self.waker.forget();
     }
 
     /// The meaning of a status that is neither `READY` nor `PENDING`.
@@ -87,6 +94,7 @@ impl Owned {
     pub(crate) fn breach(&mut self, error: ProtocolError) -> Progress {
         self.cancel();
         self.ended = true;
+        self.broken = true;
         Progress::Ended(Some(ZigError::Protocol(error)))
     }
 
@@ -231,6 +239,11 @@ impl RawSource {
             abi::PENDING => (n, Progress::Pending),
             terminal => (n, self.owned.terminal(terminal)),
         }
+    }
+
+    /// Nobody waits for a wake until the next poll: for a caller who is going to poll in any case.
+    pub fn forget_waker(&mut self) {
+        self.owned.forget_waker();
     }
 
     /// Asks the other side to end, unless it has. Idempotent, never blocks.

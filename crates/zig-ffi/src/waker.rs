@@ -124,6 +124,11 @@ impl HostWaker {
         self.cell.slot.register(waker);
     }
 
+    /// Nobody is registered any more, until the next `register`.
+    pub fn forget(&self) {
+        drop(self.cell.slot.take());
+    }
+
     /// References to the handle, this one included.
     pub fn references(&self) -> usize {
         Arc::strong_count(&self.cell)
@@ -133,7 +138,7 @@ impl HostWaker {
 /// Nobody is registered any more: a handle that the other side keeps does not keep a task.
 impl Drop for HostWaker {
     fn drop(&mut self) {
-        drop(self.cell.slot.take());
+        self.forget();
     }
 }
 

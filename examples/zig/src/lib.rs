@@ -4,7 +4,7 @@ use std::path::Path;
 
 use bytemuck::AnyBitPattern;
 use ziggurat_channel::{Receiver, Sender};
-use ziggurat_stream::{ZigByteSink, ZigByteStream, ZigSink, ZigStream};
+use ziggurat_stream::{ZigByteSink, ZigByteStream, ZigFuture, ZigSink, ZigStream, ZigTransform};
 
 /// One measurement. Its twin is in `zig/samples.zig`.
 #[repr(C)]
@@ -43,6 +43,8 @@ ziggurat_stream::bind! {
     pub fn chunks(path: &Path) -> ZigByteStream;
     /// Every line of a file, without its newline.
     pub fn lines(path: &Path) -> ZigByteStream;
+    /// What is in a gzip file.
+    pub fn gunzip() -> ZigTransform<[u8], [u8]>;
     /// How many newlines there are in what it is sent.
     pub fn count_lines() -> ZigByteSink<u64>;
     /// Writes what it is sent to a file; returns how many bytes that was.
@@ -77,4 +79,6 @@ ziggurat_stream::bind! {
 
     /// The body at `url`, as it comes.
     pub fn download(url: &str) -> ZigByteStream;
+    /// The body at `url`, whole.
+    pub fn fetch(url: &str) -> ZigFuture<[u8]>;
 }

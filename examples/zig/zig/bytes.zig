@@ -25,6 +25,31 @@ pub fn lines(io: std.Io, out: *ziggurat.Out([]const u8), path: []const u8) !void
     while (try reader.interface.takeDelimiter('\n')) |line| try out.send(line);
 }
 
+/// What is in a gzip file, or in several in a row.
+pub fn gunzip(_: std.Io, in: *ziggurat.In([]const u8), out: *ziggurat.Out([]const u8)) !void {
+    const flate = std.compress.flate;
+    const reader = try in.reader();
+    var window: [flate.max_window_len]u8 = undefined;
+    while (true) {
+        var file: flate.Decompress = .init(reader, .gzip, &window);
+        var crc: std.hash.Crc32 = .init();
+        var length: u32 = 0;
+        while (file.reader.peekGreedy(1)) |bytes| {
+            try out.writer().writeAll(bytes);
+            crc.update(bytes);
+            length +%= @truncate(bytes.len);
+            file.reader.toss(bytes.len);
+        } else |err| switch (err) {
+            error.ReadFailed => return file.err orelse err,
+            error.EndOfStream => {},
+        }
+        // std reads the two, and leaves the comparison to others.
+        const said = file.container_metadata.gzip;
+        if (said.crc != crc.final() or said.count != length) return error.WrongGzipChecksum;
+        _ = reader.peekByte() catch |err| return if (err != error.EndOfStream) err;
+    }
+}
+
 /// How many newlines there are, as `wc -l` counts them.
 pub fn countLines(_: std.Io, in: *ziggurat.In([]const u8)) !u64 {
     var count: u64 = 0;

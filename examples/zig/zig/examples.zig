@@ -7,6 +7,7 @@ const samples = @import("samples.zig");
 pub const exports = ziggurat.exports(.{
     .chunks = ziggurat.source(bytes.chunks),
     .lines = ziggurat.source(bytes.lines),
+    .gunzip = ziggurat.transform(bytes.gunzip),
     .count_lines = ziggurat.sink(bytes.countLines),
     .store = ziggurat.sink(bytes.store),
     .sine = ziggurat.source(samples.sine),

@@ -12,6 +12,7 @@ pub const std_options: std.Options = options: {
 
 pub const exports = ziggurat.exports(.{
     .download = ziggurat.source(download),
+    .fetch = ziggurat.future(fetch),
 });
 
 /// The body at `url`, as it comes.
@@ -37,4 +38,15 @@ fn download(io: std.Io, out: *ziggurat.Out([]const u8), url: []const u8) !void {
     };
     // std takes the end of the connection for that of the body.
     if (promised) |n| if (length != n) return out.fail(error.HttpBodyTruncated, "{d} of {d} bytes", .{ length, n });
+}
+
+/// The body at `url`, whole.
+fn fetch(io: std.Io, url: []const u8) ![]u8 {
+    const gpa = ziggurat.allocator;
+    var client: std.http.Client = .{ .allocator = gpa, .io = io };
+    defer client.deinit();
+    var body: std.Io.Writer.Allocating = .init(gpa);
+    defer body.deinit();
+    const answer = try client.fetch(.{ .location = .{ .url = url }, .response_writer = &body.writer });
+    return if (answer.status == .ok) body.toOwnedSlice() else error.HttpStatus;
 }

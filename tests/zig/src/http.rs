@@ -1,12 +1,14 @@
 //! std's HTTP client and server.
 
-use ziggurat_stream::{ZigByteStream, ZigStream};
+use ziggurat_stream::{ZigByteStream, ZigFuture, ZigStream};
 
 ziggurat_stream::bind! {
     library "http";
 
     /// The body at `url`.
     pub fn get(url: &str) -> ZigByteStream;
+    /// As `get`, whole.
+    pub fn fetch(url: &str) -> ZigFuture<[u8]>;
     /// The same `count` times, by one client.
     pub fn get_again(url: &str, count: u32) -> ZigByteStream;
     /// The sizes of `count` bodies at once, by one client.

@@ -1,9 +1,12 @@
 //! The Zig functions of the integration tests, as Rust functions.
 
 pub mod channels;
+pub mod formats;
+pub mod futures;
 pub mod http;
 pub mod panics;
 pub mod sync;
+pub mod transforms;
 
 use bytemuck::AnyBitPattern;
 use ziggurat_stream::{ZigByteSink, ZigByteStream, ZigSink, ZigStream};
@@ -101,6 +104,8 @@ ziggurat_stream::bind! {
     pub fn take(count: u64) -> ZigSink<u64, u64>;
     /// Fails after some items.
     pub fn refuse(after: u64) -> ZigSink<u64>;
+    /// The sum of all items, also if it is cancelled.
+    pub fn tally(slot: u32) -> ZigSink<u64, u64>;
     /// Takes nothing.
     pub fn hold(slot: u32) -> ZigByteSink;
     /// Of all bytes.

@@ -2,7 +2,12 @@
 
 const std = @import("std");
 const zg = @import("ziggurat");
+const futures = @import("futures.zig");
+const transforms = @import("transforms.zig");
 const Io = std.Io;
+const Slot = @import("slots.zig").Slot;
+const mark = @import("slots.zig").mark;
+const slots = &@import("slots.zig").slots;
 
 pub const exports = zg.exports(.{
     .numbers = zg.source(numbers),
@@ -30,6 +35,7 @@ pub const exports = zg.exports(.{
     .sum = zg.sink(sum),
     .take = zg.sink(take),
     .refuse = zg.sink(refuse),
+    .tally = zg.sink(tally),
     .hold = zg.sink(hold),
     .slowly = zg.sink(slowly),
     .checksum = zg.sink(checksum),
@@ -37,22 +43,23 @@ pub const exports = zg.exports(.{
     .addresses = zg.sink(addresses),
     .sip = zg.sink(sip),
     .mixed = zg.sink(mixed),
+    .added = zg.future(futures.added),
+    .napped = zg.future(futures.napped),
+    .filled = zg.future(futures.filled),
+    .failing = zg.future(futures.failing),
+    .passed = zg.future(futures.passed),
+    .doubled = zg.transform(transforms.doubled),
+    .repeated = zg.transform(transforms.repeated),
+    .sieved = zg.transform(transforms.sieved),
+    .relayed = zg.transform(transforms.relayed),
+    .first_of = zg.transform(transforms.firstOf),
+    .breaks = zg.transform(transforms.breaks),
+    .held = zg.transform(transforms.held),
+    .shouted = zg.transform(transforms.shouted),
+    .line_lengths = zg.transform(transforms.lineLengths),
+    .rendered = zg.transform(transforms.rendered),
+    .header = zg.transform(transforms.header),
 });
-
-/// What a function has done, seen from outside it. Each test has a slot of its own.
-const Slot = extern struct {
-    started: u64 = 0,
-    sent: u64 = 0,
-    deferred: u64 = 0,
-    canceled: u64 = 0,
-};
-
-var slots: [160][4]std.atomic.Value(u64) = @splat(@splat(.init(0)));
-
-fn mark(slot: u32, comptime field: []const u8) void {
-    const index = @offsetOf(Slot, field) / @sizeOf(u64); // as in `Progress.poll`
-    _ = slots[slot][index].fetchAdd(1, .seq_cst);
-}
 
 /// One item: a slot as it is now.
 const Progress = struct {
@@ -411,6 +418,15 @@ fn refuse(_: Io, in: *zg.In(u64), after: u64) !void {
     var i: u64 = 0;
     while (i < after) : (i += 1) _ = try in.next();
     return in.fail(error.Refused, "after {d}", .{after});
+}
+
+/// The sum, also of what there was when it was cancelled.
+fn tally(_: Io, in: *zg.In(u64), slot: u32) !u64 {
+    mark(slot, "started");
+    defer mark(slot, "deferred");
+    var total: u64 = 0;
+    while (in.next() catch null) |item| total += item;
+    return total;
 }
 
 /// Takes nothing until it is cancelled.

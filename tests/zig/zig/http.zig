@@ -14,6 +14,7 @@ pub const std_options: std.Options = options: {
 
 pub const exports = zg.exports(.{
     .get = zg.source(get),
+    .fetch = zg.future(fetch),
     .get_again = zg.source(getAgain),
     .get_together = zg.source(getTogether),
     .serve = zg.source(serve),
@@ -26,6 +27,16 @@ fn get(io: Io, out: *zg.Out([]const u8), url: []const u8) !void {
     var client: http.Client = .{ .allocator = gpa, .io = io };
     defer client.deinit();
     return download(&client, out, url);
+}
+
+/// As `get`, whole.
+fn fetch(io: Io, url: []const u8) ![]u8 {
+    var client: http.Client = .{ .allocator = zg.allocator, .io = io };
+    defer client.deinit();
+    var body: Io.Writer.Allocating = .init(zg.allocator);
+    defer body.deinit();
+    const result = try client.fetch(.{ .location = .{ .url = url }, .response_writer = &body.writer });
+    return if (result.status == .ok) body.toOwnedSlice() else error.HttpStatus;
 }
 
 /// The same `count` times, by one client, which keeps its connection.

@@ -48,8 +48,12 @@ pub fn Lane(comptime T: type) type {
         /// What earlier polls have brought and the function has not taken: up to `capacity` items.
         queue: ?Ring(T) = null,
         capacity: usize,
-        /// This poll brings nothing, and is for whatever else the function does.
+        /// This poll is for whatever the function does, and not only for what it brings.
         drives: bool = false,
+        /// The function has a lane for the other direction as well, so that each poll is for all it does.
+        paired: bool = false,
+        /// Fibers that wait for an item.
+        hungry: usize = 0,
         /// No poll brings any more.
         ended: bool = false,
 
@@ -108,7 +112,9 @@ pub fn Lane(comptime T: type) type {
             try l.task.checkCancel();
             if (!hasItemsOrEnd(l)) {
                 // All that this poll has brought is taken.
-                if (!l.drives) l.task.delivery = .some;
+                if (!l.drives and !l.paired) l.task.delivery = .some;
+                l.hungry += 1;
+                defer l.hungry -= 1;
                 try l.task.wait(l, hasItemsOrEnd);
             }
             if (l.queue) |*queue| {
@@ -185,11 +191,25 @@ pub fn Lane(comptime T: type) type {
             return l.queue.?.push(items);
         }
 
-        /// What the function will not take, one after the other.
-        pub fn popLeft(l: *Self) ?T {
-            var left: [1]T = undefined;
-            if (l.queue) |*queue| if (queue.pop(&left) > 0) return left[0];
-            return null;
+        /// Runs the function without bringing anything. Whether it asks for an item; if not, the waker is left,
+        /// unless it has finished.
+        pub fn pollWanted(l: *Self, cx: *const abi.PollContext) bool {
+            _ = l.pollSend(cx, &.{});
+            return l.hungry > 0;
+        }
+
+        /// How many items are queued.
+        pub fn queueLen(l: *const Self) usize {
+            return if (l.queue) |*queue| queue.len() else 0;
+        }
+
+        pub fn hasLeft(l: *const Self) bool {
+            return l.queueLen() > 0;
+        }
+
+        /// Takes what the function will not.
+        pub fn takeLeft(l: *Self, out: []T) usize {
+            return if (l.queue) |*queue| queue.pop(out) else 0;
         }
 
         /// Runs the function to its end, after `end`. Whether it has finished; if not, the waker is left.

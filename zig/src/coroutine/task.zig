@@ -38,6 +38,8 @@ pub const Task = struct {
     ready: Queue = .{},
     /// Those that wait for the hand-off's other side: all of them look again at each poll.
     pollers: Queue = .{},
+    /// How many those are.
+    polling: usize = 0,
     /// All that are not destroyed, the function's own first.
     fibers: std.DoublyLinkedList = .{},
     /// Those of them that have not returned.
@@ -48,7 +50,7 @@ pub const Task = struct {
     descriptors: Descriptors,
     /// What the rest of this poll may still do, roughly in microseconds.
     budget: u32 = 0,
-    /// The hand-off's, where a source's items go. Set by the owner, once both are in place.
+    /// The hand-off's, where the function's items go. Set by that, once both are in place.
     slots: *Slots = undefined,
     /// What the hand-off has for this poll's caller, beside what is in `slots`.
     delivery: Delivery = .nothing,
@@ -150,6 +152,11 @@ pub const Task = struct {
     /// Nothing is left to run.
     pub fn finished(t: *const Task) bool {
         return t.root == .finished;
+    }
+
+    /// The last poll ended by waiting: whatever can help it on wakes its waker.
+    pub fn waits(t: *const Task) bool {
+        return t.wakeup.waits();
     }
 
     pub fn adopt(t: *Task, fiber: *Fiber) void {
@@ -406,6 +413,8 @@ pub const Task = struct {
     pub fn pauseForPoll(t: *Task) void {
         const fiber = t.self();
         t.pollers.push(fiber);
+        t.polling += 1;
+        defer t.polling -= 1;
         _ = fiber.park(.poll);
     }
 

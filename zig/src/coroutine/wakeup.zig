@@ -64,6 +64,11 @@ pub const Wakeup = struct {
         return false;
     }
 
+    /// Poller: nobody has notified since it began to wait.
+    pub fn waits(w: *const Wakeup) bool {
+        return w.state.load(.monotonic) == .waiting;
+    }
+
     /// Any thread, with a reference to the owner.
     pub fn notify(w: *Wakeup) void {
         _ = w.notifying.fetchAdd(1, .seq_cst);

@@ -63,6 +63,7 @@ macro_rules! crossing {
 
         // SAFETY: the other side writes a pointer for an end; any is one.
         unsafe impl<T: Item> Outcome for $end<T> {
+            type Value = Self;
             type Raw = *const c_void;
 
             fn desc() -> TypeDesc {

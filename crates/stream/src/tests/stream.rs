@@ -112,7 +112,7 @@ fn a_cancelled_stream_delivers_what_is_under_way() {
     let fake = FakeSource::new([Crossing::ready([1, 2]), Crossing::new(abi::CANCELLED).items([3])]);
     let (mut stream, task) = (stream(&fake, 1), Task::new());
     assert_eq!(next(&mut stream, &task), Poll::Ready(Some(Ok(1))));
-    stream.cancel();
+    stream.request_cancel();
     assert_eq!(fake.calls().cancels, 1);
     let mut expected = oks([2, 3]);
     expected.push(Err(ZigError::Canceled));
@@ -126,7 +126,7 @@ fn cancelling_after_the_end_calls_nobody() {
     let fake = FakeSource::<u64>::new([Crossing::done()]);
     let (mut stream, task) = (stream(&fake, 1), Task::new());
     assert_eq!(next(&mut stream, &task), Poll::Ready(None));
-    stream.cancel();
+    stream.request_cancel();
     drop(stream);
     assert_eq!(fake.calls().cancels, 0);
     fake.assert_released();

@@ -158,6 +158,7 @@ impl<W: Copy, R: Plain> FakeSink<W, R> {
             poll_close: Some(poll_close::<W, R>),
             cancel: Some(cancel::<W, R>),
             last_error: Some(last_error::<W, R>),
+            take_back: None,
         };
         let inner = Inner {
             state: State::new(),
