@@ -66,7 +66,7 @@ enum Way {
 }
 
 impl Way {
-    fn open<R: Outcome>(self, call: SinkBuilder<u8, R>) -> ZigSink<u8, R> {
+    fn open<R: Outcome<Value = R>>(self, call: SinkBuilder<u8, R>) -> ZigSink<u8, R> {
         match self {
             Way::Coroutine => call.open(),
             Way::Thread => call.on_thread().open(),
