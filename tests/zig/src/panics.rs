@@ -14,7 +14,7 @@ macro_rules! panics {
                 pub fn fails_check(check: u32, count: u64) -> ZigStream<u64>;
                 /// Ten items with sleeps between them; number `victim` panics half-way.
                 pub fn one_of_many(number: u64, victim: u64) -> ZigStream<u64>;
-                /// Needs 96 KiB of stack for each step of `depth`.
+                /// Needs 200 KiB of stack, and as much for each step of `depth`.
                 pub fn goes_deep(depth: u64, in_child: u32) -> ZigStream<u64>;
                 /// A child of it panics while another one sleeps.
                 pub fn child_fails() -> ZigStream<u64>;

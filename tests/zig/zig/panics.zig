@@ -93,8 +93,8 @@ fn goesDeep(io: Io, out: *zg.Out(u64), depth: u64, in_child: u32) !void {
 }
 
 fn down(depth: u64) u64 {
-    // More than the guard is large, so that only a probe can meet it.
-    var frame: [96 * 1024]u8 = undefined;
+    // The second one begins below the guard, so that only a probe meets it.
+    var frame: [200 * 1024]u8 = undefined;
     frame[@intCast(depth % frame.len)] = @truncate(depth);
     std.mem.doNotOptimizeAway(&frame);
     return if (depth == 0) 0 else down(depth - 1) +% frame[@intCast(depth % frame.len)];
