@@ -10,8 +10,8 @@ use crate::waiters::{Side, Wait};
 use crate::{SendError, Sender, TrySendError};
 
 impl<T> Sender<T> {
-    /// As [`reserve`](Self::reserve), but the permit borrows nothing: it has this sender in it, and gives it
-    /// back when it is used. So it can go to another task, or into a struct.
+    /// As [`reserve`](Self::reserve), but the permit borrows nothing: it has this sender in it, and
+    /// gives it back when it is used. So it can go to another task, or into a struct.
     ///
     /// # Errors
     ///
@@ -19,8 +19,8 @@ impl<T> Sender<T> {
     ///
     /// # Cancel safety
     ///
-    /// The sender is dropped along with the future, and the permit that it may just have got. Clone it to keep
-    /// one.
+    /// The sender is dropped along with the future, and the permit that it may just have got. Clone
+    /// it to keep one.
     ///
     /// # Examples
     ///

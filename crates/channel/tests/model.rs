@@ -1,5 +1,5 @@
-//! The channels against a queue: any sequence of operations on one thread. (`histories` is about what threads do
-//! at the same time.)
+//! The channels against a queue: any sequence of operations on one thread. (`histories` is about what
+//! threads do at the same time.)
 
 use std::collections::VecDeque;
 

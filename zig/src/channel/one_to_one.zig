@@ -57,7 +57,7 @@ pub fn Tx(comptime W: type) type {
             return if (known >= wanted) known else t.freeSlow();
         }
 
-        /// After the ring was closed from here: full, as far as this end knows, so that it looks before it writes.
+        /// After the ring was closed: full, as far as this end knows, so that it looks before it writes.
         pub fn end(t: *Self) void {
             t.head = t.tail -% t.capacity * one;
         }
@@ -65,7 +65,10 @@ pub fn Tx(comptime W: type) type {
         fn freeSlow(t: *Self) Miss!u64 {
             const h = t.header;
             // Before anything is published: a receiver that has not seen the end would take what is refused.
-            if (isClosed(h)) return error.Closed;
+            if (isClosed(h)) {
+                t.end();
+                return error.Closed;
+            }
             // Acquire: the receiver has read the items whose slots are free now.
             const head = @atomicLoad(u64, &h.head, .acquire);
             const used = (t.tail -% head) / one;

@@ -9,16 +9,16 @@ use futures_core::stream::{FusedStream, Stream};
 use super::{Receiver, TryRecvError};
 use crate::wait::Key;
 
-/// So many items were missed ([`Lag::Report`](super::Lag::Report)). The stream goes on with the oldest there
-/// is.
+/// So many items were missed ([`Lag::Report`](super::Lag::Report)). The stream goes on with the
+/// oldest there is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{0} items were missed")]
 pub struct Lagged(pub u64);
 
 /// What a receiver receives, as a [`Stream`]. Ends when all senders are gone and all has been yielded.
 ///
-/// An error is only ever yielded by a channel that [reports](super::Lag::Report) what is missed, and is not the
-/// end.
+/// An error is only ever yielded by a channel that [reports](super::Lag::Report) what is missed, and
+/// is not the end.
 ///
 /// # Examples
 ///
@@ -82,7 +82,8 @@ impl<T: Clone> Stream for BroadcastStream<T> {
                 Err(TryRecvError::Lagged(missed)) => Some(Err(Lagged(missed))),
                 Err(TryRecvError::Closed) => None,
                 Err(TryRecvError::Empty) => {
-                    // Registered before the last look, so that whatever comes after that look wakes the task.
+                    // Registered before the last look, so that whatever comes after that look wakes
+                    // the task.
                     if registered || !receiver.shared.receivers.park(&mut this.key, cx.waker()) {
                         return Poll::Pending;
                     }

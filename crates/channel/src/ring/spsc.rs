@@ -153,7 +153,7 @@ impl<T> Tx<T> {
     fn free_slow(&mut self) -> Result<u64, Miss> {
         // Before anything is published: a receiver that has not seen the end would take what is refused.
         if self.ring.is_closed() {
-            return Err(Miss::Closed);
+            return Err(self.is_over());
         }
         // Acquire: the receiver has read the items whose slots are free now.
         let head = self.ring.header.receivers_line.head.load(Ordering::Acquire);
@@ -168,6 +168,12 @@ impl<T> Tx<T> {
             0 => Err(Miss::Blocked),
             free => Ok(free),
         }
+    }
+
+    /// From now on the ring is full, as far as this end knows, so that it looks before it writes.
+    fn is_over(&mut self) -> Miss {
+        self.head = self.tail.wrapping_sub(self.ring.header.capacity * ONE);
+        Miss::Closed
     }
 
     /// Moves an item in if there is known to be room. `Err` says nothing more.
@@ -195,7 +201,7 @@ impl<T> Tx<T> {
 
     /// Whether a push would find room.
     pub(crate) fn has_room(&mut self) -> Result<(), Miss> {
-        if self.ring.is_closed() { Err(Miss::Closed) } else { self.free(1).map(|_| ()) }
+        if self.ring.is_closed() { Err(self.is_over()) } else { self.free(1).map(|_| ()) }
     }
 
     /// Moves items in, at least one, from the front of `items`.
@@ -280,8 +286,7 @@ impl<T> Tx<T> {
     /// `true`: it was open.
     pub(crate) fn close(&mut self) -> bool {
         self.ring.end_at(self.tail);
-        // Full, as far as this end knows: it looks, and sees that the ring is closed, before it writes.
-        self.head = self.tail.wrapping_sub(self.ring.header.capacity * ONE);
+        self.is_over();
         let word = &self.ring.header.receivers.word;
         // SeqCst: a receiver that parks from now on sees it. Whoever sets it first has closed the ring.
         let was_open = word.fetch_or(ENDED, Ordering::SeqCst) & ENDED == 0;

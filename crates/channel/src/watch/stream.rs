@@ -9,11 +9,11 @@ use futures_core::stream::{FusedStream, Stream};
 use super::Receiver;
 use crate::wait::Key;
 
-/// The latest value, whenever it has changed, as a [`Stream`]. Ends when all senders are gone and the last
-/// value has been yielded.
+/// The latest value, whenever it has changed, as a [`Stream`]. Ends when all senders are gone and the
+/// last value has been yielded.
 ///
-/// What changes between two polls is one item: the stream yields what the value is then, not each value that
-/// it had.
+/// What changes between two polls is one item: the stream yields what the value is then, not each
+/// value that it had.
 ///
 /// # Examples
 ///

@@ -186,7 +186,7 @@ fn send(
         Act::Force => log.call(
             || sender.force_send(item),
             |sent| match sent {
-                Ok(displaced) => vec![Step::Forced(item, displaced)],
+                Ok(displaced) => vec![Step::Forcing(item), Step::Displaced(displaced)],
                 Err(_) => vec![Step::SendClosed],
             },
         ),
@@ -342,9 +342,14 @@ fn wrong_histories_are_refused() {
     wrong(Some(2), vec![(0, 0, 1, Reserved), (0, 2, 3, Reserved), (1, 4, 5, Sent(1))]);
     wrong(Some(1), vec![(0, 0, 1, Reserved), (0, 2, 3, Released), (1, 4, 5, Full)]);
     right(Some(1), vec![(0, 0, 1, Reserved), (0, 2, 3, Used(1)), (1, 4, 5, Full)]);
-    // Displaced without need, and the wrong one.
-    wrong(Some(2), vec![(0, 0, 1, Sent(1)), (0, 2, 3, Forced(2, Some(1)))]);
-    wrong(Some(1), vec![(0, 0, 1, Sent(1)), (0, 2, 3, Forced(2, None))]);
+    // Displaced without need, the wrong one, and not at all.
+    let forced = |capacity, displaced| {
+        let force = [(0, 2, 3, Forcing(2)), (0, 2, 3, Displaced(displaced))];
+        let events = [(0, 0, 1, Sent(1))].into_iter().chain(force).collect();
+        is_explained(&queue(Some(capacity)), &history(events))
+    };
+    assert!(forced(1, Some(1)) && forced(2, None));
+    assert!(!forced(2, Some(1)) && !forced(1, Some(2)) && !forced(1, None));
     // After the end, closed twice, and no end where there must be one.
     wrong(None, vec![(0, 0, 1, Closed(true)), (1, 2, 3, Sent(1))]);
     wrong(None, vec![(0, 0, 1, Closed(true)), (1, 2, 3, Closed(true))]);

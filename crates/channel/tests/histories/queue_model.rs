@@ -13,8 +13,10 @@ pub enum Step {
     Received(u64),
     Empty,
     RecvClosed,
-    /// The item, and what it displaced.
-    Forced(u64, Option<u64>),
+    /// An item came in, whether there was room or not: the first half of a forced send.
+    Forcing(u64),
+    /// The second half: what it displaced, unless room has come about meanwhile.
+    Displaced(Option<u64>),
     Reserved,
     /// Into reserved room.
     Used(u64),
@@ -77,11 +79,14 @@ impl Model for Queue {
             Step::Received(item) => next.items.pop_front() == Some(item),
             Step::Empty => !self.closed && self.items.is_empty(),
             Step::RecvClosed => self.closed && self.items.is_empty(),
-            Step::Forced(item, displaced) => {
-                let full = !self.has_room();
+            Step::Forcing(item) => {
                 next.items.push_back(item);
-                let popped = if full { next.items.pop_front() } else { None };
-                !self.closed && popped == displaced
+                !self.closed
+            }
+            Step::Displaced(displaced) => {
+                let is_over = self.items.len() + self.reserved > self.capacity;
+                let popped = if is_over { next.items.pop_front() } else { None };
+                popped == displaced
             }
             Step::Reserved => {
                 next.reserved += usize::from(self.capacity < usize::MAX);
@@ -101,7 +106,7 @@ impl Model for Queue {
                 was_open != self.closed
             }
             Step::Len(len) if self.one_to_one && self.receivers == 0 => len <= self.items.len(),
-            Step::Len(len) => self.items.len() == len,
+            Step::Len(len) => self.items.len().min(self.capacity) == len,
             Step::SenderCame => {
                 next.senders += 1;
                 self.senders > 0

@@ -66,11 +66,12 @@ impl Log {
         self.clock.as_ref().map_or(otherwise, |clock| clock.fetch_add(1, Ordering::SeqCst))
     }
 
-    fn call(&mut self, call: impl FnOnce() -> Step) {
+    fn call(&mut self, call: impl FnOnce() -> Vec<Step>) {
         let called = self.now(0);
-        let step = call();
+        let steps = call();
         let returned = self.now(u64::MAX);
-        self.events.push(Event { thread: self.thread, called, returned, step });
+        let thread = self.thread;
+        self.events.extend(steps.into_iter().map(|step| Event { thread, called, returned, step }));
     }
 }
 
@@ -93,12 +94,13 @@ fn received(received: Result<u64, TryRecvError>) -> Step {
 fn play(acts: [Act; 2], s: &Sender<u64>, r: &Receiver<u64>, log: &mut Log) {
     for (act, item) in acts.into_iter().zip(log.thread as u64 * 10..) {
         log.call(|| match act {
-            Send => sent(item, s.try_send(item)),
-            Recv => received(r.try_recv()),
-            Force => s
-                .force_send(item)
-                .map_or(Step::SendClosed, |displaced| Step::Forced(item, displaced)),
-            Close => Step::Closed(s.close()),
+            Send => vec![sent(item, s.try_send(item))],
+            Recv => vec![received(r.try_recv())],
+            Force => match s.force_send(item) {
+                Ok(displaced) => vec![Step::Forcing(item), Step::Displaced(displaced)],
+                Err(_) => vec![Step::SendClosed],
+            },
+            Close => vec![Step::Closed(s.close())],
         });
     }
 }
@@ -130,16 +132,16 @@ fn check_one_to_one(capacity: usize, programs: Program, timed: bool) {
     let other = thread::spawn(move || {
         for act in programs[1] {
             others.call(|| match act {
-                Close => Step::Closed(r.close()),
-                _ => received(r.try_recv()),
+                Close => vec![Step::Closed(r.close())],
+                _ => vec![received(r.try_recv())],
             });
         }
         (others.events, r)
     });
     for (act, item) in programs[0].into_iter().zip(0..) {
         log.call(|| match act {
-            Close => Step::Closed(s.close()),
-            _ => sent(item, s.try_send(item)),
+            Close => vec![Step::Closed(s.close())],
+            _ => vec![sent(item, s.try_send(item))],
         });
     }
     let (events, _r) = other.join().unwrap();

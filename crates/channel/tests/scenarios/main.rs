@@ -1,7 +1,8 @@
-//! Counterparts of the scenarios in the test suites of flume and kanal, in our own words and over our own API.
+//! Counterparts of the scenarios in the test suites of flume and kanal, in our own words and over our
+//! own API.
 //!
-//! Nothing here looks at a clock. Theirs sleep until another thread is likely to be parked; here tasks run on
-//! an executor that knows when all are parked ([`support::Tasks`]), and threads race.
+//! Nothing here looks at a clock. Theirs sleep until another thread is likely to be parked; here
+//! tasks run on an executor that knows when all are parked ([`support::Tasks`]), and threads race.
 #![doc = include_str!("flume.md")]
 #![doc = include_str!("kanal.md")]
 

@@ -48,8 +48,8 @@ struct Task<'a> {
 
 /// Tasks on one thread, each polled only when it was woken, in an order that the seed chooses.
 ///
-/// When nobody is woken and some are not done, a wake was lost or the test has a cycle; when there are too
-/// many polls, somebody looks without end. Both are known by counting.
+/// When nobody is woken and some are not done, a wake was lost or the test has a cycle; when there
+/// are too many polls, somebody looks without end. Both are known by counting.
 pub struct Tasks<'a> {
     tasks: Vec<Option<Task<'a>>>,
     random: Random,
@@ -135,8 +135,8 @@ impl Tally {
     }
 }
 
-/// Counts itself, and owns memory of its own: what is dropped twice or not at all is seen by the tally and by
-/// the allocator.
+/// Counts itself, and owns memory of its own: what is dropped twice or not at all is seen by the
+/// tally and by the allocator.
 pub struct Item {
     pub number: u64,
     tally: Tally,
