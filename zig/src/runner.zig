@@ -13,6 +13,7 @@ const assert = std.debug.assert;
 const exit_hook = @import("exit_hook.zig");
 const interrupt = @import("interrupt.zig");
 const panic = @import("panic.zig");
+const thread_io = @import("thread_io.zig");
 
 /// Stack of the function's thread unless the opener says otherwise. It is reserved, not committed.
 pub const default_stack_size = 2 * 1024 * 1024;
@@ -134,17 +135,16 @@ pub const Runner = struct {
         r.threaded.environ_initialized = false;
     }
 
-    /// The function's `Io`: that of `threaded`, but for what a cancelation by a hand-off changes.
+    /// The function's `Io`: that of threads (`thread_io.zig`), but for what a cancelation by a hand-off changes.
     fn functionIo(r: *Runner) Io {
         return .{ .userdata = &r.threaded, .vtable = &function_vtable };
     }
 
     const function_vtable: Io.VTable = vtable: {
-        var vtable = threaded_vtable.*;
+        var vtable = thread_io.vtable;
         vtable.recancel = &recancel;
         break :vtable vtable;
     };
-    const threaded_vtable = Io.Threaded.global_single_threaded.io().vtable;
 
     fn threadMain(context: *const anyopaque, _: *anyopaque) void {
         const r = @as(*const *Runner, @ptrCast(@alignCast(context))).*;
@@ -266,7 +266,7 @@ pub const Runner = struct {
 
     /// The function wants to be told again. `Io.Threaded` would panic if it was not the one who told.
     fn recancel(userdata: ?*anyopaque) void {
-        if (!delivered_here) return threaded_vtable.recancel(userdata);
+        if (!delivered_here) return thread_io.std_vtable.recancel(userdata);
         const threaded: *Io.Threaded = @ptrCast(@alignCast(userdata));
         const r: *Runner = @fieldParentPtr("threaded", threaded);
         delivered_here = false;

@@ -54,6 +54,16 @@ pub const source = exports_mod.source;
 /// The offsets of a channel's fields, for a test that compares them with Rust's.
 pub const channel_offsets = @import("channel/layout.zig").offsets;
 
+/// What a library is compiled with, unless its root file has a `pub const std_options` of its own, which had
+/// better begin with a copy of these: signal handlers belong to the Rust program.
+pub const std_options: std.Options = .{
+    .enable_segfault_handler = false,
+    .allow_stack_tracing = false,
+    // std would keep 256 KiB for a signal stack in the thread-local storage of every thread in the program,
+    // Rust's included.
+    .signal_stack_size = null,
+};
+
 /// For the generated root file.
 pub const exportLibrary = exports_mod.exportLibrary;
 /// For the generated root file.
@@ -83,5 +93,6 @@ test {
     _ = @import("poller.zig");
     _ = @import("ring.zig");
     _ = @import("shape.zig");
+    _ = @import("thread_io.zig");
     _ = @import("types.zig");
 }

@@ -23,17 +23,19 @@
 //! share it: to cross threads it has to be `Send` and `Sync`.
 
 mod futures;
+mod stream;
 
 use std::collections::VecDeque;
 use std::fmt;
 
 pub use self::futures::{Recv, Send};
+pub use self::stream::{BroadcastStream, Lagged};
 use crate::sync::{Arc, Mutex, lock};
 use crate::wait::{Queue, Until};
 use crate::{SendError, TrySendError};
 
 /// What happens when a channel is full because a receiver is slow.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Lag {
     /// The sender waits for the slowest receiver: nothing is lost.

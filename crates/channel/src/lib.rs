@@ -46,6 +46,7 @@ mod inspect;
 pub mod layout;
 mod many;
 pub mod oneshot;
+mod owned_permit;
 mod patience;
 mod permit;
 mod receiver;
@@ -68,6 +69,7 @@ pub use error::{
 pub use forward::ForwardError;
 pub use futures::{Closed, Recv, Send};
 pub use many::{RecvMany, SendMany};
+pub use owned_permit::{OwnedPermit, ReserveOwned};
 pub use permit::{Permit, Reserve};
 pub use receiver::{Receiver, WeakReceiver};
 pub use sender::{Sender, WeakSender};

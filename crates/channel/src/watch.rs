@@ -15,9 +15,12 @@
 //! # });
 //! ```
 
+mod stream;
+
 use std::fmt;
 use std::ops::Deref;
 
+pub use self::stream::WatchStream;
 use crate::SendError;
 use crate::error::Closed;
 use crate::sync::{Arc, AtomicU64, AtomicUsize, Ordering, RwLock, RwLockReadGuard};

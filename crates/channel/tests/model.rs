@@ -1,10 +1,7 @@
-//! The channels against a queue: any sequence of operations on one thread, and linearizability of what
-//! threads do at the same time.
+//! The channels against a queue: any sequence of operations on one thread. (`histories` is about what threads do
+//! at the same time.)
 
-use std::collections::{HashSet, VecDeque};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Barrier, Mutex};
-use std::thread;
+use std::collections::VecDeque;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -157,113 +154,5 @@ proptest! {
             }
             prop_assert_eq!(r.len(), queue.len());
         }
-    }
-}
-
-/// One operation of a concurrent history.
-#[derive(Debug, Clone, Copy)]
-struct Event {
-    called: u64,
-    returned: u64,
-    what: What,
-}
-
-#[derive(Debug, Clone, Copy)]
-enum What {
-    Sent(u64),
-    Full,
-    Received(u64),
-    Empty,
-    /// The item, and what it displaced.
-    Forced(u64, Option<u64>),
-}
-
-/// Does one after the other what the threads did, in an order that real time allows, as a queue would.
-/// (Wing and Gong, "Testing and verifying concurrent objects", 1993.)
-fn linearizes(
-    events: &[Event],
-    done: u64,
-    queue: &VecDeque<u64>,
-    capacity: usize,
-    tried: &mut HashSet<(u64, Vec<u64>)>,
-) -> bool {
-    if done.count_ones() as usize == events.len() {
-        return true;
-    }
-    if !tried.insert((done, queue.iter().copied().collect())) {
-        return false;
-    }
-    let open = |i: &usize| done & (1 << i) == 0;
-    let first_return =
-        (0..events.len()).filter(open).map(|i| events[i].returned).min().unwrap_or(u64::MAX);
-    (0..events.len()).filter(open).any(|i| {
-        if events[i].called > first_return {
-            return false;
-        }
-        let mut after = queue.clone();
-        let legal = match events[i].what {
-            What::Sent(item) => {
-                after.push_back(item);
-                after.len() <= capacity
-            }
-            What::Full => queue.len() == capacity,
-            What::Received(item) => after.pop_front() == Some(item),
-            What::Empty => queue.is_empty(),
-            What::Forced(item, displaced) => {
-                let full = queue.len() == capacity;
-                let popped = if displaced.is_some() { after.pop_front() } else { None };
-                after.push_back(item);
-                popped == displaced && displaced.is_some() == full
-            }
-        };
-        legal && linearizes(events, done | 1 << i, &after, capacity, tried)
-    })
-}
-
-#[test]
-fn concurrent_histories_are_linearizable() {
-    const THREADS: u64 = 3;
-    const EACH: u64 = 4;
-    for round in 0..4000u64 {
-        let capacity = [Some(1), Some(2), Some(3), None][round as usize % 4];
-        let (s, r) = make(capacity);
-        let clock = AtomicU64::new(0);
-        let (barrier, events) = (Barrier::new(THREADS as usize), Mutex::new(Vec::new()));
-        thread::scope(|scope| {
-            for id in 0..THREADS {
-                let (s, r, clock, barrier, events) = (&s, &r, &clock, &barrier, &events);
-                scope.spawn(move || {
-                    let mut mine = Vec::new();
-                    barrier.wait();
-                    for i in 0..EACH {
-                        let item = id * EACH + i;
-                        let called = clock.fetch_add(1, Ordering::SeqCst);
-                        let what = match (round / 4 + id * 7 + i * 3) % 5 {
-                            0 | 1 => match s.try_send(item) {
-                                Ok(()) => What::Sent(item),
-                                Err(_) => What::Full,
-                            },
-                            2 if round % 8 < 4 => match s.force_send(item) {
-                                Ok(displaced) => What::Forced(item, displaced),
-                                Err(_) => What::Full,
-                            },
-                            _ => match r.try_recv() {
-                                Ok(item) => What::Received(item),
-                                Err(_) => What::Empty,
-                            },
-                        };
-                        let returned = clock.fetch_add(1, Ordering::SeqCst);
-                        mine.push(Event { called, returned, what });
-                    }
-                    events.lock().unwrap().extend(mine);
-                });
-            }
-        });
-        let events = events.into_inner().unwrap();
-        let capacity = capacity.unwrap_or(usize::MAX);
-        assert!(
-            linearizes(&events, 0, &VecDeque::new(), capacity, &mut HashSet::new()),
-            "no order explains {events:?}"
-        );
     }
 }

@@ -18,7 +18,7 @@ use echo::Echo;
 use support::{Case, Unit, case, compare};
 use tower::retry::budget::{Budget as _, TpsBudget};
 use ziggurat_patterns::circuit_breaker::{CircuitBreaker, Config};
-use ziggurat_patterns::retry::{Backoff, RetryBudget};
+use ziggurat_patterns::retry::{Backoff, NoBackoff, RetryBudget};
 use ziggurat_patterns::service::{HedgeLayer, RetryLayer};
 use ziggurat_patterns::{Service, ServiceLayerExt};
 
@@ -156,17 +156,24 @@ fn main() {
     let ten = Duration::from_secs(10);
     let rounds = 101;
     compare(
-        "retry, answered at once",
+        "retry 3 times at once, answered at once",
         Unit::Nanoseconds,
         rounds,
         vec![
-            of("tower::retry, backoff", tower::retry::Retry::new(TowerPolicy::new(None), Echo)),
-            of("tower::retry, 3 times at once", tower::retry::Retry::new(Limit(3), Echo)),
-            of("tower::retry, for ever at once", tower::retry::Retry::new(Least, Echo)),
-            of("ours, backoff", Echo.layer(ours.clone())),
-            of("ours, no backoff", Echo.retry(Backoff::none())),
-            of("ours, closure as backoff", Echo.retry(|| std::iter::repeat(Duration::ZERO))),
+            of("tower::retry", tower::retry::Retry::new(Limit(3), Echo)),
+            of("tower::retry, without a limit", tower::retry::Retry::new(Least, Echo)),
+            of("ours", Echo.retry(NoBackoff)),
             of("no layer", Echo),
+        ],
+    );
+    compare(
+        "retry 3 times with an exponential backoff, answered at once",
+        Unit::Nanoseconds,
+        rounds,
+        vec![
+            of("tower::retry", tower::retry::Retry::new(TowerPolicy::new(None), Echo)),
+            of("ours", Echo.layer(ours.clone())),
+            of("ours, 5 seconds at most", Echo.layer(ours.clone().max_elapsed(5 * second))),
         ],
     );
     compare(
@@ -174,11 +181,12 @@ fn main() {
         Unit::Nanoseconds,
         rounds,
         vec![
+            inlined("tower::retry, at once", tower::retry::Retry::new(Limit(3), Echo)),
             inlined(
                 "tower::retry, backoff",
                 tower::retry::Retry::new(TowerPolicy::new(None), Echo),
             ),
-            inlined("tower::retry, 3 times at once", tower::retry::Retry::new(Limit(3), Echo)),
+            inlined("ours, at once", Echo.retry(NoBackoff)),
             inlined("ours, backoff", Echo.layer(ours.clone())),
             inlined("no layer", Echo),
         ],

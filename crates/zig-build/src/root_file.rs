@@ -12,14 +12,9 @@ const ziggurat = @import("ziggurat");
 /// users' code.
 pub const panic = std.debug.FullPanic(ziggurat.panicHandler);
 
-/// The user's root file may have its own. By default signal handlers belong to the Rust program.
-pub const std_options: std.Options = if (@hasDecl(user, "std_options")) user.std_options else .{{
-    .enable_segfault_handler = false,
-    .allow_stack_tracing = false,
-    // std would keep 256 KiB for a signal stack in the thread-local storage of every thread in the
-    // program, Rust's included.
-    .signal_stack_size = null,
-}};
+/// The user's root file may have its own.
+pub const std_options: std.Options =
+    if (@hasDecl(user, "std_options")) user.std_options else ziggurat.std_options;
 
 comptime {{
     ziggurat.exportLibrary(user, "{symbol}");

@@ -71,3 +71,10 @@ ziggurat_stream::bind! {
     /// The sum of what it receives.
     pub fn total(from: Receiver<u64>) -> ZigSink<u8, Total>;
 }
+
+ziggurat_stream::bind! {
+    library "web";
+
+    /// The body at `url`, as it comes.
+    pub fn download(url: &str) -> ZigByteStream;
+}

@@ -1,6 +1,8 @@
 //! The Zig functions of the integration tests, as Rust functions.
 
 pub mod channels;
+pub mod http;
+pub mod sync;
 
 use bytemuck::AnyBitPattern;
 use ziggurat_stream::{ZigByteSink, ZigByteStream, ZigSink, ZigStream};

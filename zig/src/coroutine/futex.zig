@@ -1,24 +1,33 @@
-//! Fibers that wait for a word of memory to change, of all tasks: `std.Io`'s futex, on which its mutexes,
-//! conditions, events, queues and semaphores stand.
+//! Who waits for a word of memory to change, fibers of all tasks and functions' threads: `std.Io`'s futex, on
+//! which its mutexes, conditions, events, queues and semaphores stand.
 //!
-//! A waiter lies on its fiber's stack, in a queue of the bucket that its address hashes to. A bucket's lock is
-//! held for a few instructions, and nothing is called under it but the counting of a reference.
+//! A waiter lies on its fiber's or thread's stack, in a queue of the bucket that its address hashes to. A bucket's
+//! lock is held for a few instructions, and nothing is called under it but the counting of a reference.
 //!
-//! Both sides have to come through here: a thread that waits in `std.Io.Threaded` waits in the kernel, and
-//! is not woken from here, nor the other way round.
+//! Both sides have to come through here: a thread that waits through another `std.Io` (`std.Io.Threaded`'s, say)
+//! waits in the kernel, and is not woken from here, nor the other way round.
 
 const std = @import("std");
+const base = @import("base.zig");
 const current = @import("current.zig");
 const Fiber = @import("fiber.zig").Fiber;
 
-/// One wait of one fiber.
+/// One wait of one fiber, or of a thread.
 pub const Waiter = struct {
     node: std.DoublyLinkedList.Node = .{},
     word: *const u32,
-    fiber: *Fiber,
+    /// None: a thread, which sleeps on `woken`.
+    fiber: ?*Fiber,
     cancelable: bool,
     /// Guarded by the bucket's lock.
     queued: bool = false,
+    /// A thread's: 1 once whoever woke it has let go of this waiter.
+    woken: std.atomic.Value(u32) = .init(0),
+
+    pub fn isWoken(waiter: *const Waiter) bool {
+        // What came before the wake is seen by whoever was woken.
+        return waiter.woken.load(.acquire) != 0;
+    }
 
     /// Queues it, unless the word has changed already.
     pub fn enter(waiter: *Waiter, expected: u32) bool {
@@ -44,17 +53,19 @@ pub const Waiter = struct {
     }
 };
 
-/// Wakes up to `max` fibers that wait for `word`, those first that came first. From any thread.
+/// Wakes up to `max` that wait for `word`, those first that came first. From any thread.
 pub fn wake(word: *const u32, max: u32) void {
     const bucket = bucketOf(word);
     if (!bucket.mayHaveWaiters()) return;
-    var woken = bucket.take(word, max);
-    if (woken == null) return;
+    const taken = bucket.take(word, max);
+    wakeThreads(taken.threads);
+    var fibers = taken.fibers;
+    if (fibers == null) return;
     // Those of the task that runs here are ready at once. The others' executors have to hear of it.
     const here = current.get();
     var elsewhere: ?*Fiber = null;
-    while (woken) |fiber| {
-        woken = fiber.next;
+    while (fibers) |fiber| {
+        fibers = fiber.next;
         const task = fiber.task;
         if (task == here) {
             fiber.wake(.event);
@@ -65,6 +76,18 @@ pub fn wake(word: *const u32, max: u32) void {
         }
     }
     if (elsewhere) |first| current.onThreadStack(first, bring);
+}
+
+fn wakeThreads(taken: std.DoublyLinkedList) void {
+    var waiters = taken;
+    while (waiters.popFirst()) |node| {
+        const waiter: *Waiter = @fieldParentPtr("node", node);
+        const word = &waiter.woken.raw;
+        // Release: `isWoken`. From here on the waiter may be gone, and its memory be something else: for the
+        // kernel the address is only a number, and who sleeps on it for another reason looks again.
+        waiter.woken.store(1, .release);
+        base.call("futexWake", .{ word, 1 });
+    }
 }
 
 fn bring(first: *Fiber) void {
@@ -97,12 +120,19 @@ const Bucket = struct {
             @atomicLoad(?*std.DoublyLinkedList.Node, &bucket.waiters.first, .seq_cst) != null;
     }
 
-    /// Takes out up to `max` waiters, with a reference to the task of each: once it is out of the queue, its
-    /// task may run to its end as soon as anybody else lets it.
-    fn take(bucket: *Bucket, word: *const u32, max: u32) ?*Fiber {
+    /// What was taken out of the queue.
+    const Taken = struct {
+        /// Linked by `next`.
+        fibers: ?*Fiber = null,
+        threads: std.DoublyLinkedList = .{},
+    };
+
+    /// Takes out up to `max` waiters, with a reference to the task of each fiber: once it is out of the queue,
+    /// its task may run to its end as soon as anybody else lets it. A thread's waiter stays until it is woken.
+    fn take(bucket: *Bucket, word: *const u32, max: u32) Taken {
         bucket.lock.lock();
         defer bucket.lock.unlock();
-        var first: ?*Fiber = null;
+        var all: Taken = .{};
         var last: ?*Fiber = null;
         var taken: u32 = 0;
         var at = bucket.waiters.first;
@@ -113,14 +143,17 @@ const Bucket = struct {
             if (waiter.word != word) continue;
             waiter.queued = false;
             bucket.waiters.remove(node);
-            const fiber = waiter.fiber;
+            taken += 1;
+            const fiber = waiter.fiber orelse {
+                all.threads.append(node);
+                continue;
+            };
             fiber.task.callbacks.retain(fiber.task);
             fiber.next = null;
-            if (last) |l| l.next = fiber else first = fiber;
+            if (last) |l| l.next = fiber else all.fibers = fiber;
             last = fiber;
-            taken += 1;
         }
-        return first;
+        return all;
     }
 };
 

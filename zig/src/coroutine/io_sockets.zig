@@ -13,6 +13,7 @@ const files = @import("io_files.zig");
 const operations = @import("io_operations.zig");
 const tasks = @import("io_tasks.zig");
 const Attempt = operations.Attempt;
+const Found = @import("../thread_io.zig").Found;
 const Operation = Io.Operation;
 const Task = @import("task.zig").Task;
 
@@ -346,22 +347,16 @@ pub fn lookup(
     const Lookup = struct {
         name: net.HostName,
         options: net.HostName.LookupOptions,
-        /// More than std's own resolver ever finds.
-        buffer: [64]net.HostName.LookupResult = undefined,
-        found: usize = 0,
+        found: Found = .{},
         result: net.HostName.LookupError!void = {},
 
         fn run(l: *@This()) void {
-            var queue: Io.Queue(net.HostName.LookupResult) = .init(&l.buffer);
-            l.result = base.call("netLookup", .{ l.name, &queue, l.options });
-            var found: [64]net.HostName.LookupResult = undefined;
-            while (queue.getOneUncancelable(base.io())) |one| : (l.found += 1) found[l.found] = one else |_| {}
-            l.buffer = found;
+            l.result = l.found.lookup(base.io(), l.name, l.options);
         }
     };
     var l: Lookup = .{ .name = name, .options = options };
     try base.elsewhere(t, &l, Lookup.run);
-    resolved.putAll(t.io(), l.buffer[0..l.found]) catch |err| switch (err) {
+    resolved.putAll(t.io(), l.found.buffer[0..l.found.count]) catch |err| switch (err) {
         error.Closed => unreachable, // nobody closes it before this returns
         error.Canceled => |e| return e,
     };

@@ -53,6 +53,24 @@ impl MakeBackoff for Backoff {
     }
 }
 
+/// Retries at once, as [`Backoff::none`] does, and takes no room in each call.
+///
+/// ```
+/// use ziggurat_patterns::retry::{Backoff, MakeBackoff, NoBackoff};
+///
+/// assert!(NoBackoff.delays().take(3).eq(Backoff::none().delays().take(3)));
+/// ```
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct NoBackoff;
+
+impl MakeBackoff for NoBackoff {
+    type Delays = std::iter::Repeat<Duration>;
+
+    fn delays(&self) -> Self::Delays {
+        std::iter::repeat(Duration::ZERO)
+    }
+}
+
 /// How the delays between retries grow, and how they are spread.
 ///
 /// Delays are counted in nanoseconds, and saturate at `u64::MAX` of them (584 years). They do not end:

@@ -1,12 +1,11 @@
 //! How a stream is configured that is made again.
 
 use std::num::NonZeroU64;
-use std::sync::Arc;
 use std::time::Duration;
 
 use ziggurat_core::time::{DefaultTimer, Timer};
 
-use super::caps::{Caps, Series};
+use super::limits::{Limit, Limits, Series};
 use super::restart::{Progress, Restart, RestartParts, Setup, State};
 use super::{AnyError, Budget, ErrorPolicy, Hinted, MakeBackoff, MakeStream, Positioned, When};
 
@@ -17,7 +16,7 @@ impl<M: MakeStream, B: MakeBackoff> Restart<M, B> {
             backoff,
             policy: AnyError,
             timer: DefaultTimer,
-            caps: Caps::default(),
+            limits: Limits::default(),
             progress: Progress::Items(NonZeroU64::MIN),
             on_end: false,
         };
@@ -60,7 +59,7 @@ impl<M: MakeStream, B: MakeBackoff, Q, T: Timer> Restart<M, B, Q, T> {
 
     /// At most so many retries since the last progress. It is 3 if nothing is said.
     pub fn max_retries(mut self, retries: u32) -> Self {
-        self.setup.caps.max_retries = retries;
+        self.setup.limits.set_max_retries(retries);
         self
     }
 
@@ -71,13 +70,13 @@ impl<M: MakeStream, B: MakeBackoff, Q, T: Timer> Restart<M, B, Q, T> {
 
     /// No retry starts later than `limit` after the first failure since the last progress.
     pub fn max_elapsed(mut self, limit: Duration) -> Self {
-        self.setup.caps.set_max_elapsed(limit);
+        self.setup.limits.set_max_elapsed(limit);
         self
     }
 
     /// Each progress deposits in `budget`, and each retry is made only if it can withdraw from it.
     pub fn budget(mut self, budget: impl Budget + 'static) -> Self {
-        self.setup.caps.budget = Some(Arc::new(Box::new(budget)));
+        self.setup.limits.set_budget(budget);
         self
     }
 
@@ -119,7 +118,7 @@ impl<M: MakeStream, B: MakeBackoff, Q, T: Timer> Restart<M, B, Q, T> {
         self,
         change: impl FnOnce(B, Q, T) -> (C, R, U),
     ) -> Restart<M, C, R, U> {
-        let Setup { backoff, policy, timer, caps, progress, on_end } = self.setup;
+        let Setup { backoff, policy, timer, limits, progress, on_end } = self.setup;
         let (backoff, policy, timer) = change(backoff, policy, timer);
         let state = match self.state {
             State::Idle | State::Waiting { .. } => State::Idle,
@@ -127,7 +126,7 @@ impl<M: MakeStream, B: MakeBackoff, Q, T: Timer> Restart<M, B, Q, T> {
             State::Streaming { stream } => State::Streaming { stream },
             State::Done => State::Done,
         };
-        let setup = Setup { backoff, policy, timer, caps, progress, on_end };
+        let setup = Setup { backoff, policy, timer, limits, progress, on_end };
         let (make, items, since) = (self.make, self.items, self.since);
         Restart { state, make, items, since, series: Series::new(), setup }
     }

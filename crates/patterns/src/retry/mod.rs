@@ -6,7 +6,7 @@
 //! | a stream that failed, from its start | [`stream::restart_with_backoff`] |
 //! | the same, with a `connect` that takes time | [`stream::reconnect_with_backoff`] |
 //! | a stream that failed, from where it was | [`stream::resume_from`], [`stream::reconnect_from`] |
-//! | how long to wait before each attempt | [`Backoff`], or any [`MakeBackoff`] |
+//! | how long to wait before each attempt | [`Backoff`], [`NoBackoff`], or any [`MakeBackoff`] |
 //! | what is tried again | [`Policy`], [`ErrorPolicy`], or a predicate |
 //! | how many retries a whole program makes | [`RetryBudget`], or any [`Budget`] |
 //!
@@ -42,17 +42,19 @@ pub mod stream;
 
 mod backoff;
 mod budget;
-mod caps;
 mod configure;
 mod error;
+mod future;
+mod limits;
 mod make;
 mod policy;
 mod restart;
 mod tokens;
 
-pub use backoff::{Backoff, Delays, InvalidFactor, MakeBackoff};
+pub use backoff::{Backoff, Delays, InvalidFactor, MakeBackoff, NoBackoff};
 pub use budget::{Budget, InvalidBudget, RetryBudget};
 pub use error::{GaveUp, RetryError};
+pub use limits::{Attempts, Limit, Limits};
 pub use make::{Connect, Make, MakeStream, Positioned};
 pub use policy::{AnyError, Decision, ErrorPolicy, Hinted, Policy, When};
 #[cfg(ziggurat_loom)]

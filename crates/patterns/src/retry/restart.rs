@@ -11,7 +11,7 @@ use futures_core::{FusedStream, Stream, TryStream};
 use pin_project_lite::pin_project;
 use ziggurat_core::time::{DefaultTimer, Timer};
 
-use super::caps::{Caps, Series};
+use super::limits::{Limit, Limits, Series};
 use super::{
     AnyError, Backoff, Decision, ErrorPolicy, GaveUp, MakeBackoff, MakeStream, RetryError,
 };
@@ -24,7 +24,7 @@ pub(super) struct Setup<B, Q, T> {
     pub(super) backoff: B,
     pub(super) policy: Q,
     pub(super) timer: T,
-    pub(super) caps: Caps,
+    pub(super) limits: Limits,
     pub(super) progress: Progress,
     pub(super) on_end: bool,
 }
@@ -65,7 +65,7 @@ pin_project! {
         // Items of the present stream, and when it was made, if that matters.
         pub(super) items: u64,
         pub(super) since: Option<Instant>,
-        pub(super) series: Series<B::Delays>,
+        pub(super) series: Series<B::Delays, Limits>,
         pub(super) setup: Setup<B, Q, T>,
     }
 }
@@ -181,8 +181,8 @@ where
         }
         // Gone before anything else happens: it may hold a connection.
         this.state.set(State::Done);
-        let Setup { backoff, caps, timer, .. } = this.setup;
-        match this.series.retry(caps, backoff, hint, timer) {
+        let Setup { backoff, limits, timer, .. } = this.setup;
+        match this.series.retry(limits, backoff, hint, timer) {
             Ok(delay) if delay.is_zero() => this.state.set(State::Idle),
             Ok(delay) => this.state.set(State::Waiting { sleep: timer.sleep(delay) }),
             Err(reason) => return Some(reason),
@@ -195,7 +195,7 @@ where
     fn progressed(self: Pin<&mut Self>) {
         let this = self.project();
         *this.series = Series::new();
-        if let Some(budget) = &this.setup.caps.budget {
+        if let Some(budget) = this.setup.limits.budget() {
             budget.deposit();
         }
     }
