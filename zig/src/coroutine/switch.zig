@@ -11,9 +11,6 @@
 //!   returns is mispredicted, and so is each return after it, as far up as the two stacks differ. That costs many
 //!   times what the switch does.
 //!
-//! Neither pops what it has pushed elsewhere: processors pass what was pushed on to the pop that they take to belong
-//! to it, and start over when it does not.
-//!
 //! Rounding modes and other control bits of the floating-point unit are not switched: they are the thread's,
 //! and neither language's code changes them.
 
