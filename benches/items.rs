@@ -1,4 +1,5 @@
-//! What an item costs, by how it is polled.
+//! What an item costs, by how it is polled: of state machines and of functions on threads. Coroutines have a bench
+//! of their own.
 //!
 //! The limit: a direct C call per item; and, when items come in batches, a copy of eight bytes.
 
@@ -65,8 +66,6 @@ fn sum_by_call() -> u64 {
 
 fn main() {
     let machine = |batch| counter(ITEMS).batch(batch).open().expect("it opens");
-    let coroutine = |batch| numbers(ITEMS).batch(batch).open().expect("it opens");
-    let coroutine_slices = |batch| numbers_by_slices(ITEMS).batch(batch).open().expect("it opens");
     let thread = |batch| numbers(ITEMS).batch(batch).on_thread().open().expect("it opens");
     let slices =
         |batch| numbers_by_slices(ITEMS).batch(batch).on_thread().open().expect("it opens");
@@ -99,46 +98,4 @@ fn main() {
             case("sendMany of 64, batch 1024, as slices", || sum_by_slice(slices(1024))),
         ],
     );
-    compare(
-        "u64 items, per item; a Zig function as a coroutine",
-        Unit::Nanoseconds,
-        15,
-        vec![
-            case("direct C call per item", sum_by_call),
-            case("futures stream::unfold", || sum_by_item(Box::pin(unfold()))),
-            case("coroutine, batch 1", || sum_by_item(coroutine(1))),
-            case("coroutine, batch 64", || sum_by_item(coroutine(64))),
-            case("coroutine, batch 1024", || sum_by_item(coroutine(1024))),
-            case("coroutine, batch 64, as slices", || sum_by_slice(coroutine(64))),
-            case("coroutine, sendMany of 64, batch 1024, as slices", || {
-                sum_by_slice(coroutine_slices(1024))
-            }),
-            case("on a thread, batch 64", || sum_by_item(thread(64))),
-        ],
-    );
-    compare(
-        "streams of one item, from opening to drop, per stream",
-        Unit::Nanoseconds,
-        15,
-        vec![
-            case("coroutine", || one_item_each(1000, || numbers(1).open())),
-            case("state machine", || one_item_each(1000, || counter(1).open())),
-            case("on a thread", || one_item_each(20, || numbers(1).on_thread().open())),
-        ],
-    );
-}
-
-fn unfold() -> impl Stream<Item = Result<u64, ZigError>> {
-    stream::unfold(0, |i| async move { (i < ITEMS).then_some((Ok(i), i + 1)) })
-}
-
-fn one_item_each<E: std::fmt::Debug>(
-    streams: u64,
-    open: impl Fn() -> Result<ZigStream<u64>, E>,
-) -> u64 {
-    for _ in 0..streams {
-        let mut stream = open().expect("it opens");
-        black_box(block_on(stream.next()).expect("an item").expect("no error"));
-    }
-    streams
 }

@@ -358,7 +358,14 @@ pub fn State(comptime Owner: type, comptime name: []const u8, comptime Taken: ty
         }
 
         fn release(s: *Self) void {
-            if (s.references.fetchSub(1, .acq_rel) == 1) s.destroy();
+            if (dropped(&s.references)) s.destroy();
+        }
+
+        /// Whether the caller's reference, which it gives up, was the last one.
+        fn dropped(count: *std.atomic.Value(u32)) bool {
+            // The only one, which is the caller's, stays the only one: nobody else has one to add to. Acquires what
+            // the others did before they dropped theirs, as the decrement does.
+            return count.load(.acquire) == 1 or count.fetchSub(1, .acq_rel) == 1;
         }
 
         // The vtable's common entries.
@@ -369,7 +376,7 @@ pub fn State(comptime Owner: type, comptime name: []const u8, comptime Taken: ty
 
         pub fn releaseC(ptr: *anyopaque) callconv(.c) void {
             const s = of(ptr);
-            if (s.handles.fetchSub(1, .acq_rel) != 1) return;
+            if (!dropped(&s.handles)) return;
             s.execution.abandon();
             s.release();
         }

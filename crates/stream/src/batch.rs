@@ -2,7 +2,7 @@
 
 use std::task::{Context, Poll};
 
-use ziggurat_zig_ffi::{OpenError, Progress, RawSource, ZigError};
+use ziggurat_zig_ffi::{OpenError, Progress, RawSource, Unready, ZigError};
 
 /// A source with room for one crossing's items.
 ///
@@ -14,9 +14,18 @@ pub(crate) struct Batches<W> {
     start: usize,
     end: usize,
     after: After,
-    /// Items that may still be handed out before this yields to the executor once.
+    /// Items that may still be handed out before this yields to the executor once. 0 as well when there
+    /// is nothing more to come.
     budget: usize,
     full_budget: usize,
+}
+
+/// What a crossing leaves. Small, and so in a register: an error is taken afterwards.
+enum Filled {
+    Items,
+    Pending,
+    End,
+    Error,
 }
 
 /// What comes after the items.
@@ -100,24 +109,47 @@ impl<W: Copy> Batches<W> {
         if self.start < self.end {
             return Poll::Ready(Ok(true));
         }
-        self.poll_cross(cx)
+        match self.cross(cx) {
+            Filled::Items => Poll::Ready(Ok(true)),
+            Filled::Pending => Poll::Pending,
+            Filled::End => Poll::Ready(Ok(false)),
+            Filled::Error => Poll::Ready(Err(self.take_error())),
+        }
     }
 
-    fn poll_cross(&mut self, cx: &mut Context<'_>) -> Poll<Result<bool, ZigError>> {
-        match self.after {
-            After::More => {}
-            After::End => return Poll::Ready(Ok(false)),
-            After::Error(_) => return Poll::Ready(Err(self.take_error())),
-        }
+    fn cross(&mut self, cx: &mut Context<'_>) -> Filled {
         if self.budget == 0 {
-            // A source that is always ready must not starve the executor's other tasks.
-            self.budget = self.full_budget;
-            cx.waker().wake_by_ref();
-            return Poll::Pending;
+            return self.out_of_budget(cx);
         }
-        let out = self.items.as_mut_ptr().cast();
-        // SAFETY: `items` has room for `items.len()` items of the source's type (`new`).
-        let (n, progress) = unsafe { self.source.poll_batch(cx, out, self.items.len()) };
+        let (out, cap) = (self.items.as_mut_ptr().cast(), self.items.len());
+        // SAFETY: `items` has room for `cap` items of the source's type (`new`).
+        match unsafe { self.source.poll_items(cx, out, cap) } {
+            Ok(n) => {
+                (self.start, self.end) = (0, n);
+                self.budget = self.budget.saturating_sub(n);
+                Filled::Items
+            }
+            Err(unready) => self.settle(unready),
+        }
+    }
+
+    #[cold]
+    fn out_of_budget(&mut self, cx: &mut Context<'_>) -> Filled {
+        match self.after {
+            After::More => {
+                // A source that is always ready must not starve the executor's other tasks.
+                self.budget = self.full_budget;
+                cx.waker().wake_by_ref();
+                Filled::Pending
+            }
+            After::End => Filled::End,
+            After::Error(_) => Filled::Error,
+        }
+    }
+
+    #[cold]
+    fn settle(&mut self, unready: Unready) -> Filled {
+        let (n, progress) = self.source.settle(unready, self.items.len());
         (self.start, self.end) = (0, n);
         self.budget = self.budget.saturating_sub(n);
         match progress {
@@ -125,14 +157,16 @@ impl<W: Copy> Batches<W> {
             Progress::Pending if n == 0 => self.budget = self.full_budget,
             // With items it is no reason to wait yet.
             Progress::Pending => {}
-            Progress::Ended(None) => self.after = After::End,
-            Progress::Ended(Some(error)) => self.after = After::Error(error),
+            Progress::Ended(error) => {
+                self.after = error.map_or(After::End, After::Error);
+                self.budget = 0;
+            }
         }
         match &self.after {
-            _ if n > 0 => Poll::Ready(Ok(true)),
-            After::More => Poll::Pending,
-            After::End => Poll::Ready(Ok(false)),
-            After::Error(_) => Poll::Ready(Err(self.take_error())),
+            _ if n > 0 => Filled::Items,
+            After::More => Filled::Pending,
+            After::End => Filled::End,
+            After::Error(_) => Filled::Error,
         }
     }
 
@@ -174,5 +208,6 @@ impl<W: Copy> Batches<W> {
         self.source.cancel();
         self.start = self.end;
         self.after = After::End;
+        self.budget = 0;
     }
 }

@@ -48,5 +48,5 @@ pub use outcome::Outcome;
 pub use plain::Plain;
 pub use pool::HostPool;
 pub use sink::RawSink;
-pub use source::{Progress, RawSource};
+pub use source::{Progress, RawSource, Unready};
 pub use waker::{HostWaker, foreign_waker};

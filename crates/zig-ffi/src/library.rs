@@ -3,6 +3,7 @@
 use std::mem::MaybeUninit;
 use std::ptr;
 
+use smallvec::SmallVec;
 use ziggurat_core::BufferPool;
 
 use crate::abi::{
@@ -26,12 +27,14 @@ use crate::{RawSink, RawSource, transform};
 /// args.push(42_u64);
 /// assert_eq!(args.len(), 2);
 /// ```
+///
+/// A few small ones need no memory of their own.
 #[derive(Debug, Default)]
 pub struct Args {
     /// Type, and where the value starts in `values` (bytes: how long it is as well).
-    entries: Vec<(TypeDesc, usize, usize)>,
+    entries: SmallVec<[(TypeDesc, usize, usize); 4]>,
     /// The values, each at a multiple of 16 bytes. A struct's padding stays uninitialised.
-    values: Vec<MaybeUninit<u128>>,
+    values: SmallVec<[MaybeUninit<u128>; 4]>,
     /// The ends of channels, each of which `values` has a pointer for.
     ends: Vec<RawEnd>,
 }
@@ -39,7 +42,7 @@ pub struct Args {
 impl Args {
     /// No arguments.
     pub const fn new() -> Self {
-        Args { entries: Vec::new(), values: Vec::new(), ends: Vec::new() }
+        Args { entries: SmallVec::new_const(), values: SmallVec::new_const(), ends: Vec::new() }
     }
 
     /// How many there are.
@@ -98,12 +101,12 @@ impl Args {
         let base = self.values.as_ptr();
         // SAFETY: `start` was the length of `values` when the value was stored, so it is in bounds.
         let at = |start: usize| unsafe { base.add(start) };
-        let slices: Vec<Slice> = self
+        let slices: SmallVec<[Slice; 4]> = self
             .entries
             .iter()
             .map(|&(_, start, len)| Slice { ptr: at(start).cast(), len })
             .collect();
-        let raw: Vec<Arg> = self
+        let raw: SmallVec<[Arg; 4]> = self
             .entries
             .iter()
             .zip(&slices)
@@ -238,7 +241,8 @@ impl Library {
     }
 
     fn find(&self, name: &str, kind: u32) -> Result<&'static Export, OpenError> {
-        self.entries().iter().find(|e| e.kind == kind && name_of(e) == name).ok_or_else(|| {
+        let wanted = |e: &&Export| e.kind == kind && name_bytes(e) == name.as_bytes();
+        self.entries().iter().find(wanted).ok_or_else(|| {
             let list: Vec<_> = self.names().collect();
             OpenError::UnknownExport {
                 kind: match kind {
@@ -355,12 +359,16 @@ impl Library {
 }
 
 fn name_of(export: &'static Export) -> &'static str {
+    std::str::from_utf8(name_bytes(export)).unwrap_or("")
+}
+
+fn name_bytes(export: &Export) -> &'static [u8] {
     let Slice { ptr, len } = export.name;
     if ptr.is_null() {
-        return "";
+        return &[];
     }
     // SAFETY: readable for the rest of the program (`Library::open`).
-    std::str::from_utf8(unsafe { std::slice::from_raw_parts(ptr, len) }).unwrap_or("")
+    unsafe { std::slice::from_raw_parts(ptr, len) }
 }
 
 fn open(

@@ -144,6 +144,14 @@ pub(crate) unsafe fn checked_table<'a, T>(
     Ok(unsafe { &*table })
 }
 
+/// What a crossing left that was not only `Ready`, as it was said and not yet checked.
+#[derive(Debug)]
+pub struct Unready {
+    items: usize,
+    /// `None`: there was no crossing, since the other side has ended.
+    status: Option<i32>,
+}
+
 /// The raw handle of a stream that the other side produces.
 ///
 /// It owns one reference to the other side's state. Dropping it cancels the stream if it has not
@@ -220,8 +228,32 @@ impl RawSource {
         out: *mut c_void,
         cap: usize,
     ) -> (usize, Progress) {
+        // SAFETY: passed on.
+        match unsafe { self.poll_items(cx, out, cap) } {
+            Ok(n) => (n, Progress::Ready),
+            Err(unready) => self.settle(unready, cap),
+        }
+    }
+
+    /// As [`poll_batch`](Self::poll_batch), which this makes with [`settle`](Self::settle): what comes with
+    /// each crossing that is only `Ready`, and so for inlining. `Ok` is 1 to `cap` items.
+    ///
+    /// # Errors
+    ///
+    /// What [`settle`](Self::settle) makes of any other crossing, with the same `cap`.
+    ///
+    /// # Safety
+    ///
+    /// As for `poll_batch`.
+    #[inline]
+    pub unsafe fn poll_items(
+        &mut self,
+        cx: &mut Context<'_>,
+        out: *mut c_void,
+        cap: usize,
+    ) -> Result<usize, Unready> {
         if self.owned.ended {
-            return (0, Progress::Ended(None));
+            return Err(Unready { items: 0, status: None });
         }
         let context = self.owned.context(cx);
         let mut n = 0;
@@ -230,6 +262,17 @@ impl RawSource {
         let status = unsafe {
             (self.poll_batch)(self.owned.state, &raw const context, out, cap, &raw mut n)
         };
+        if status == abi::READY && n != 0 && n <= cap {
+            return Ok(n);
+        }
+        Err(Unready { items: n, status: Some(status) })
+    }
+
+    /// What it means that a crossing was not only `Ready`.
+    #[cold]
+    pub fn settle(&mut self, unready: Unready, cap: usize) -> (usize, Progress) {
+        let Unready { items: n, status } = unready;
+        let Some(status) = status else { return (0, Progress::Ended(None)) };
         if n > cap {
             return (0, self.owned.breach(ProtocolError::TooManyItems { items: n, cap }));
         }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::mem::ManuallyDrop;
 use std::ptr::{self, NonNull};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, RawWaker, RawWakerVTable, Waker};
 
 use crate::abi::{Header, PollContext, WakerHandle, WakerVTable};
@@ -15,7 +15,8 @@ use crate::waker_slot::WakerSlot;
 /// A late wake (after this was dropped) is harmless: the other side's reference keeps the handle
 /// alive, and nobody is registered behind it any more.
 pub struct HostWaker {
-    cell: Arc<Cell>,
+    /// Made when it is first needed: then with its first waker in it, which nobody can be taking yet.
+    cell: OnceLock<Arc<Cell>>,
     /// The waker that was registered last, to be compared without touching the shared cell.
     last: Identity,
 }
@@ -32,6 +33,7 @@ struct Identity {
 }
 
 impl Identity {
+    #[inline]
     fn of(waker: &Waker) -> Self {
         Identity { data: waker.data().addr(), vtable: ptr::from_ref(waker.vtable()).addr() }
     }
@@ -48,6 +50,12 @@ struct Cell {
 unsafe impl Send for Cell {}
 // SAFETY: as above; the rest is atomic.
 unsafe impl Sync for Cell {}
+
+impl Cell {
+    fn new(slot: WakerSlot) -> Arc<Self> {
+        Arc::new(Cell { handle: WakerHandle { vtable: &raw const HOST_VTABLE }, slot })
+    }
+}
 
 static HOST_VTABLE: WakerVTable = WakerVTable {
     header: Header::of::<WakerVTable>(),
@@ -92,53 +100,65 @@ impl Default for HostWaker {
 impl HostWaker {
     /// A handle that nobody is registered behind.
     pub fn new() -> Self {
-        let cell = Arc::new(Cell {
-            handle: WakerHandle { vtable: &raw const HOST_VTABLE },
-            slot: WakerSlot::new(),
-        });
-        HostWaker { cell, last: Identity::of(Waker::noop()) }
+        HostWaker { cell: OnceLock::new(), last: Identity::of(Waker::noop()) }
     }
 
     /// Makes a wake reach the task of `cx`, and returns what the other side's poll gets to see.
     ///
     /// Call it before each poll: registering comes before checking.
+    #[inline]
     pub fn register(&mut self, cx: &mut Context<'_>) -> PollContext {
         let waker = cx.waker();
         // While the last waker is in the slot it is alive, as the one in `cx` is: the same addresses
         // are the same waker.
-        if !self.cell.slot.is_set() || self.last != Identity::of(waker) {
-            self.register_slow(waker);
-        }
+        let cell = match self.cell.get() {
+            Some(cell) if cell.slot.is_set() && self.last == Identity::of(waker) => cell,
+            _ => self.register_slow(waker),
+        };
         PollContext {
             struct_size: size_of::<PollContext>() as u32,
             reserved: 0,
-            waker: self.handle(),
+            waker: Arc::as_ptr(cell).cast(),
         }
     }
 
     #[cold]
-    fn register_slow(&mut self, waker: &Waker) {
+    fn register_slow(&mut self, waker: &Waker) -> &Arc<Cell> {
         // A clone may have another identity than what it was cloned from; the clone is what stays.
         let waker = waker.clone();
         self.last = Identity::of(&waker);
-        self.cell.slot.register(waker);
+        let mut waker = Some(waker);
+        let cell = self.cell.get_or_init(|| Cell::new(WakerSlot::new(waker.take())));
+        if let Some(waker) = waker {
+            cell.slot.register(waker);
+        }
+        cell
+    }
+
+    fn cell(&self) -> &Arc<Cell> {
+        self.cell.get_or_init(|| Cell::new(WakerSlot::new(None)))
     }
 
     /// Nobody is registered any more, until the next `register`.
     pub fn forget(&self) {
-        drop(self.cell.slot.take());
+        if let Some(cell) = self.cell.get() {
+            drop(cell.slot.take());
+        }
     }
 
     /// References to the handle, this one included.
     pub fn references(&self) -> usize {
-        Arc::strong_count(&self.cell)
+        self.cell.get().map_or(1, Arc::strong_count)
     }
 }
 
 /// Nobody is registered any more: a handle that the other side keeps does not keep a task.
 impl Drop for HostWaker {
     fn drop(&mut self) {
-        self.forget();
+        // Without another reference, and nobody can get one any more, the waker goes with the cell.
+        if self.references() > 1 {
+            self.forget();
+        }
     }
 }
 
@@ -259,8 +279,9 @@ fn foreign_wake(waker: &ForeignWaker) {
 /// A handle as the other side sees it, for tests.
 impl HostWaker {
     #[doc(hidden)]
+    #[inline]
     pub fn handle(&self) -> *const WakerHandle {
-        Arc::as_ptr(&self.cell).cast()
+        Arc::as_ptr(self.cell()).cast()
     }
 }
 

@@ -29,8 +29,9 @@ unsafe impl Send for WakerSlot {}
 unsafe impl Sync for WakerSlot {}
 
 impl WakerSlot {
-    pub(crate) fn new() -> Self {
-        WakerSlot { state: AtomicU8::new(0), waker: UnsafeCell::new(None) }
+    pub(crate) fn new(waker: Option<Waker>) -> Self {
+        let state = if waker.is_some() { SET } else { 0 };
+        WakerSlot { state: AtomicU8::new(state), waker: UnsafeCell::new(waker) }
     }
 
     /// Whether the waker that was registered last is in place and nobody is taking it: then any wake

@@ -24,14 +24,29 @@ pub const Slots = struct {
     start: usize = 0,
     end: usize = 0,
 
-    pub fn init(comptime T: type, slice: []T) Slots {
+    pub inline fn init(comptime T: type, slice: []T) Slots {
         const start = @intFromPtr(slice.ptr);
-        const end = start + slice.len * @sizeOf(T);
+        // A slice of what there is doesn't overflow.
+        const end = start +% slice.len *% @sizeOf(T);
         return .{ .start = start, .next = start, .limit = end, .end = end };
     }
 
     pub fn isEmpty(s: *const Slots) bool {
         return s.next == s.start;
+    }
+};
+
+/// `?usize`, in a register.
+const Count = enum(usize) {
+    pending = std.math.maxInt(usize),
+    _,
+
+    fn init(n: usize) Count {
+        return @fromBackingInt(@intCast(n));
+    }
+
+    fn get(count: Count) ?usize {
+        return if (count == .pending) null else @backingInt(count);
     }
 };
 
@@ -45,8 +60,9 @@ pub fn Lane(comptime T: type) type {
         no_slots: Slots = .{},
         /// What this poll has brought and the function has not taken.
         offered: []const T = &.{},
-        /// What earlier polls have brought and the function has not taken: up to `capacity` items.
-        queue: ?Ring(T) = null,
+        /// What earlier polls have brought and the function has not taken: up to `capacity` items. Apart, because a
+        /// ring is large, and few need one.
+        queue: ?*Ring(T) = null,
         capacity: usize,
         /// This poll is for whatever the function does, and not only for what it brings.
         drives: bool = false,
@@ -58,7 +74,10 @@ pub fn Lane(comptime T: type) type {
         ended: bool = false,
 
         pub fn deinit(l: *Self) void {
-            if (l.queue) |*queue| queue.deinit(gpa);
+            if (l.queue) |queue| {
+                queue.deinit(gpa);
+                gpa.destroy(queue);
+            }
             l.* = undefined;
         }
 
@@ -117,7 +136,7 @@ pub fn Lane(comptime T: type) type {
                 defer l.hungry -= 1;
                 try l.task.wait(l, hasItemsOrEnd);
             }
-            if (l.queue) |*queue| {
+            if (l.queue) |queue| {
                 const n = queue.pop(out);
                 if (n > 0) return n;
             }
@@ -135,7 +154,7 @@ pub fn Lane(comptime T: type) type {
         }
 
         fn hasItemsOrEnd(l: *Self) bool {
-            if (l.queue) |*queue| if (!queue.isEmpty()) return true;
+            if (l.queue) |queue| if (!queue.isEmpty()) return true;
             return l.offered.len > 0 or l.ended;
         }
 
@@ -145,15 +164,15 @@ pub fn Lane(comptime T: type) type {
         /// is left.
         pub inline fn pollReceive(l: *Self, cx: *const abi.PollContext, out: []T) ?usize {
             const t = l.task;
-            if (!t.beginAlone(cx)) return l.pollReceiveSlowly(cx, out);
+            const filler = t.beginAgain(cx) orelse return l.pollReceiveSlowly(cx, out.ptr, out.len).get();
             t.slots.* = .init(T, out);
-            t.runAlone();
-            return l.takeSlots();
+            return if (t.runFiller(filler)) out.len else l.takeSlots().get();
         }
 
-        noinline fn pollReceiveSlowly(l: *Self, cx: *const abi.PollContext, out: []T) ?usize {
+        noinline fn pollReceiveSlowly(l: *Self, cx: *const abi.PollContext, out_ptr: [*]T, out_len: usize) Count {
             const t = l.task;
-            if (t.finished()) return 0;
+            const out = out_ptr[0..out_len];
+            if (t.finished()) return .init(0);
             t.begin(cx);
             t.slots.* = .init(T, out);
             // Where somebody was asked to end, each `send` looks whether it is its function.
@@ -163,12 +182,10 @@ pub fn Lane(comptime T: type) type {
         }
 
         /// How many items the poll has got.
-        inline fn takeSlots(l: *Self) ?usize {
+        noinline fn takeSlots(l: *Self) Count {
             const slots = l.task.slots;
             const n = (slots.next - slots.start) / @sizeOf(T);
-            slots.* = .{};
-            if (n == 0 and !l.task.finished()) return null;
-            return n;
+            return if (n == 0 and !l.task.finished()) .pending else .init(n);
         }
 
         /// Runs the function until it has taken all items and asks for more, or nothing can run. What it has not
@@ -187,8 +204,16 @@ pub fn Lane(comptime T: type) type {
 
         fn enqueue(l: *Self, items: []const T) usize {
             // Without memory for it, there is no queue.
-            if (l.queue == null) l.queue = Ring(T).init(gpa, l.capacity) catch return 0;
-            return l.queue.?.push(items);
+            const queue = l.queue orelse l.makeQueue() catch return 0;
+            return queue.push(items);
+        }
+
+        fn makeQueue(l: *Self) error{OutOfMemory}!*Ring(T) {
+            const queue = try gpa.create(Ring(T));
+            errdefer gpa.destroy(queue);
+            queue.* = try .init(gpa, l.capacity);
+            l.queue = queue;
+            return queue;
         }
 
         /// Runs the function without bringing anything. Whether it asks for an item; if not, the waker is left,
@@ -200,7 +225,7 @@ pub fn Lane(comptime T: type) type {
 
         /// How many items are queued.
         pub fn queueLen(l: *const Self) usize {
-            return if (l.queue) |*queue| queue.len() else 0;
+            return if (l.queue) |queue| queue.len() else 0;
         }
 
         pub fn hasLeft(l: *const Self) bool {
@@ -209,7 +234,7 @@ pub fn Lane(comptime T: type) type {
 
         /// Takes what the function will not.
         pub fn takeLeft(l: *Self, out: []T) usize {
-            return if (l.queue) |*queue| queue.pop(out) else 0;
+            return if (l.queue) |queue| queue.pop(out) else 0;
         }
 
         /// Runs the function to its end, after `end`. Whether it has finished; if not, the waker is left.

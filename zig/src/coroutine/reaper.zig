@@ -17,8 +17,8 @@ pub fn count() usize {
 
 /// Nobody will poll `t` again but this. The caller has a reference to its owner.
 pub fn abandon(t: *Task) void {
-    t.cancel();
     if (!t.started() or t.finished()) return;
+    t.cancel();
     // The reaper's own.
     t.callbacks.retain(t);
     _ = ending.fetchAdd(1, .monotonic);

@@ -55,17 +55,16 @@ inline fn switchInline(from: *Context, to: Context) void {
     // What the compiler keeps below the stack pointer stays where it is. It may address by `rbp` or `rbx` what
     // cannot be found otherwise, so that those are saved here and not by it.
     asm volatile (
-        \\ leaq -128(%%rsp), %%rsp
         \\ leaq 0f(%%rip), %%rax
-        \\ pushq %%rbp
-        \\ pushq %%rbx
-        \\ pushq %%rax
+        \\ leaq -160(%%rsp), %%rsp
+        \\ movq %%rbp, 0(%%rsp)
+        \\ movq %%rbx, 8(%%rsp)
+        \\ movq %%rax, 16(%%rsp)
         \\ movq %%rsp, (%%rdi)
-        \\ movq %%rsi, %%rsp
-        \\ popq %%rax
-        \\ popq %%rbx
-        \\ popq %%rbp
-        \\ leaq 128(%%rsp), %%rsp
+        \\ movq 0(%%rsi), %%rbp
+        \\ movq 8(%%rsi), %%rbx
+        \\ movq 16(%%rsi), %%rax
+        \\ leaq 160(%%rsi), %%rsp
         \\ jmpq *%%rax
         \\0:
         : [from_after] "={rdi}" (from_after),
@@ -131,32 +130,32 @@ pub fn prepare(
 /// What a switch finds on a stack.
 const Frame = switch (builtin.cpu.arch) {
     .x86_64 => if (inlined) extern struct {
-        rip: usize,
-        rbx: usize = 0,
         /// Zero ends a walk along frame pointers.
         rbp: usize = 0,
+        rbx: usize,
+        rip: usize,
+        unused: usize = 0,
         /// Below the stack pointer of what goes on.
         red_zone: [128]u8 = @splat(0),
         main: usize,
-        argument: usize,
-        /// Ends a walk up the stack, and keeps the alignment.
+        /// Keeps the alignment, and ends a walk up the stack.
         end: [2]usize = @splat(0),
 
         fn init(main: *const fn (*anyopaque) callconv(.c) noreturn, argument: *anyopaque) @This() {
             return .{
+                .rbx = @intFromPtr(argument),
                 .rip = @intFromPtr(&beginNaked),
                 .main = @intFromPtr(main),
-                .argument = @intFromPtr(argument),
             };
         }
     } else extern struct {
-        r15: usize = 0,
-        r14: usize = 0,
-        r13: usize,
-        r12: usize,
-        rbx: usize = 0,
         /// Zero ends a walk along frame pointers.
         rbp: usize = 0,
+        rbx: usize = 0,
+        r12: usize,
+        r13: usize,
+        r14: usize = 0,
+        r15: usize = 0,
         return_address: usize,
         /// Keeps the alignment, and ends a walk up the stack.
         end: [2]usize = @splat(0),
@@ -208,21 +207,23 @@ const Frame = switch (builtin.cpu.arch) {
 fn switchNaked() callconv(.naked) void {
     switch (builtin.cpu.arch) {
         .x86_64 => asm volatile (
-            \\ pushq %%rbp
-            \\ pushq %%rbx
-            \\ pushq %%r12
-            \\ pushq %%r13
-            \\ pushq %%r14
-            \\ pushq %%r15
+            \\ leaq -48(%%rsp), %%rsp
+            \\ movq %%rbp, 0(%%rsp)
+            \\ movq %%rbx, 8(%%rsp)
+            \\ movq %%r12, 16(%%rsp)
+            \\ movq %%r13, 24(%%rsp)
+            \\ movq %%r14, 32(%%rsp)
+            \\ movq %%r15, 40(%%rsp)
             \\ movq %%rsp, (%%rdi)
-            \\ movq %%rsi, %%rsp
-            \\ popq %%r15
-            \\ popq %%r14
-            \\ popq %%r13
-            \\ popq %%r12
-            \\ popq %%rbx
-            \\ popq %%rbp
-            \\ retq
+            \\ movq 0(%%rsi), %%rbp
+            \\ movq 8(%%rsi), %%rbx
+            \\ movq 16(%%rsi), %%r12
+            \\ movq 24(%%rsi), %%r13
+            \\ movq 32(%%rsi), %%r14
+            \\ movq 40(%%rsi), %%r15
+            \\ movq 48(%%rsi), %%rax
+            \\ leaq 56(%%rsi), %%rsp
+            \\ jmpq *%%rax
         ),
         // x18 belongs to the platform, and stays.
         .aarch64 => asm volatile (
@@ -319,7 +320,7 @@ fn beginNaked() callconv(.naked) void {
     switch (builtin.cpu.arch) {
         .x86_64 => if (inlined) asm volatile (
             \\ popq %%rax
-            \\ popq %%rdi
+            \\ movq %%rbx, %%rdi
             \\ callq *%%rax
             \\ ud2
         ) else asm volatile (

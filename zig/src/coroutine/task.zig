@@ -2,7 +2,7 @@
 //!
 //! All fibers of a task (the function's own, and those that it starts through `io.async` and the like) run
 //! inside `poll` only, one at a time, on the thread of whoever polls. So nothing here is shared between
-//! threads but what says so: `woken_afar`, `wakeup`, `cancel_asked`.
+//! threads but what says so: `woken_afar`, `wakeup`, `cancel_asked`, `over`.
 //!
 //! This is how a function runs; what it is, is none of this file's business (see `Callbacks`).
 
@@ -40,6 +40,9 @@ pub const Task = struct {
     pollers: Queue = .{},
     /// How many those are.
     polling: usize = 0,
+    /// The only fiber, when it has filled the last poll's slice, and there is nothing else to look at: the next poll
+    /// goes there at once.
+    filler: ?*Fiber = null,
     /// All that are not destroyed, the function's own first.
     fibers: std.DoublyLinkedList = .{},
     /// Those of them that have not returned.
@@ -58,6 +61,8 @@ pub const Task = struct {
     polls_unasked: u8 = 0,
     /// How often a fiber was asked to end. While there is none, cancelation points are free.
     cancel_requests: usize = 0,
+    /// The function has ended, for those who would ask it to.
+    over: std.atomic.Value(bool) = .init(false),
     /// Somebody asks the function to end.
     cancel_asked: std.atomic.Value(bool) = .init(false),
     /// Fibers that other threads bring, the last one first, linked by `next`.
@@ -164,6 +169,7 @@ pub const Task = struct {
         defer section.end();
         t.fibers.append(&fiber.all);
         t.live += 1;
+        t.filler = null;
     }
 
     pub fn disown(t: *Task, fiber: *Fiber) void {
@@ -179,32 +185,31 @@ pub const Task = struct {
         t.wakeup.begin(cx.waker);
         t.budget = poll_budget;
         t.delivery = .nothing;
+        t.slots.* = .{};
     }
 
-    /// As `begin`, when there is nothing to look at but the function's own fiber, which waits for a poll. The
-    /// caller then calls `runAlone`.
-    pub inline fn beginAlone(t: *Task, cx: *const abi.PollContext) bool {
-        // The only fiber has no timer and no descriptor, as it waits for the poll. The host may know of either.
-        if (t.pollers.first == null or t.live != 1 or t.cancel_requests != 0) return false;
-        if (t.timer_ticket != null or !t.descriptors.isEmpty()) return false;
+    /// As `begin`, when there is nothing to do but to go on with the filler. The caller then calls `runFiller`.
+    pub inline fn beginAgain(t: *Task, cx: *const abi.PollContext) ?*Fiber {
+        const fiber = t.filler orelse return null;
         // Whoever asks the function to end, or brings a fiber, notifies afterwards.
-        return t.wakeup.beginAgain(cx.waker);
+        if (!t.wakeup.beginAgain(cx.waker)) return null;
+        t.budget = poll_budget;
+        return fiber;
     }
 
-    /// As `run`, after `beginAlone`.
-    pub inline fn runAlone(t: *Task) void {
-        t.budget = poll_budget - 1;
-        t.delivery = .nothing;
-        const fiber = t.pollers.first.?;
-        t.pollers = .{};
-        fiber.waiting = .nothing;
-        fiber.woken = .event;
+    /// As `run`, after `beginAgain`. Whether the slice is full again; otherwise all of `run` has been done.
+    pub inline fn runFiller(t: *Task, fiber: *Fiber) bool {
         const outer = current.swap(t);
         defer _ = current.swap(outer);
         overflow.prepareThread();
+        // What `pauseFull` leaves here is taken, so that it says something again.
+        t.delivery = .nothing;
         t.enter(fiber);
-        if (t.delivery == .full) return t.keepForPoll(fiber);
+        // Still the filler, unless it has started others.
+        if (t.delivery == .full and t.filler != null) return true;
+        t.filler = null;
         t.goOn(fiber);
+        return false;
     }
 
     /// Runs fibers until the hand-off has a delivery, nothing is left, or nothing can run: then the waker
@@ -217,6 +222,10 @@ pub const Task = struct {
         // Before those that a loop of ready fibers would keep from ever being asked about.
         if (t.polls_unasked >= 8) _ = t.askHost();
         t.polls_unasked +|= 1;
+        if (t.filler) |fiber| {
+            t.filler = null;
+            t.ready.push(fiber);
+        }
         while (t.pollers.pop()) |fiber| fiber.wake(.event);
         t.goOn(null);
     }
@@ -260,6 +269,17 @@ pub const Task = struct {
         t.running = null;
     }
 
+    /// `fiber` has stopped in `pauseFull`.
+    fn keepForPoll(t: *Task, fiber: *Fiber) void {
+        // It has neither timer nor descriptor, but the host may still know of one.
+        if (t.live == 1 and t.cancel_requests == 0 and t.timer_ticket == null and t.descriptors.isEmpty()) {
+            t.filler = fiber;
+            return;
+        }
+        fiber.waiting = .poll;
+        t.pollers.push(fiber);
+    }
+
     /// Until `fiber` has stopped for good.
     fn makeVisits(t: *Task, fiber: *Fiber) void {
         while (t.visit) |call| {
@@ -267,12 +287,6 @@ pub const Task = struct {
             call.function(call.context);
             t.enter(fiber);
         }
-    }
-
-    /// `fiber` has stopped in `pauseFull`.
-    inline fn keepForPoll(t: *Task, fiber: *Fiber) void {
-        fiber.waiting = .poll;
-        t.pollers.push(fiber);
     }
 
     /// `fiber` has returned, or has ended the task by a panic.
@@ -309,6 +323,7 @@ pub const Task = struct {
             fiber.destroy();
         }
         t.root = .finished;
+        t.over.store(true, .monotonic);
     }
 
     /// Asks the host about deadlines and descriptors. Whether a fiber can run because of it.
@@ -370,6 +385,8 @@ pub const Task = struct {
 
     /// Asks the function to end. Idempotent, from any thread with a reference to the owner, never blocks.
     pub fn cancel(t: *Task) void {
+        // Monotonic: it hides nothing and shows nothing, as there is no one left to ask. Not seen, it is asked in vain.
+        if (t.over.load(.monotonic)) return;
         if (t.cancel_asked.swap(true, .seq_cst)) return;
         t.wakeup.notify();
     }
@@ -418,8 +435,8 @@ pub const Task = struct {
         _ = fiber.park(.poll);
     }
 
-    /// As `pauseForPoll`, when the slice of this one is full, which ends here. What there is to be done is done by
-    /// the poll, so that this is small where it is inlined.
+    /// As `pauseForPoll`, when the slice of this one is full, which ends here. What else there is to be done is done
+    /// by the poll, so that this is small where it is inlined.
     pub inline fn pauseFull(t: *Task) void {
         t.delivery = .full;
         switching.switchTo(&t.self().context, t.poll_context);

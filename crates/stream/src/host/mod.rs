@@ -74,5 +74,5 @@ pub use self::tokio::TokioDescriptor;
 /// The host of those that were given none, made when it is first asked for.
 pub(crate) fn shared() -> HostRef {
     static SHARED: OnceLock<HostRef> = OnceLock::new();
-    SHARED.get_or_init(|| HostRef::new(DefaultHost::new())).clone()
+    SHARED.get_or_init(|| HostRef::for_ever(DefaultHost::new())).clone()
 }

@@ -38,6 +38,13 @@ impl HostRef {
         HostRef { handle: unsafe { NonNull::new_unchecked(shared.cast()) } }
     }
 
+    /// As [`new`](Self::new), for a host that stays for the rest of the program: its references are not
+    /// counted.
+    pub fn for_ever<H: Host>(host: H) -> Self {
+        let handle = HostHandle { vtable: &raw const *Shared::<H>::VTABLE_FOR_EVER };
+        HostRef { handle: NonNull::from(Box::leak(Box::new(Shared { handle, host }))).cast() }
+    }
+
     /// Adds a reference to a handle that was lent; `None` for a null one.
     ///
     /// # Safety
@@ -100,18 +107,26 @@ struct Shared<H> {
 }
 
 impl<H: Host> Shared<H> {
-    const VTABLE: &'static HostVTable = &HostVTable {
-        header: Header::of::<HostVTable>(),
-        retain: Some(retain::<H>),
-        release: Some(release::<H>),
-        now: Some(now::<H>),
-        poll_timer: Some(poll_timer::<H>),
-        drop_timer: Some(drop_timer::<H>),
-        poll_fd: Some(poll_fd::<H>),
-        drop_fd: Some(drop_fd::<H>),
-        offload: Some(offload::<H>),
-        drive: Some(drive::<H>),
-    };
+    const VTABLE: &'static HostVTable = &Self::table(retain::<H>, release::<H>);
+    const VTABLE_FOR_EVER: &'static HostVTable = &Self::table(uncounted, uncounted);
+
+    const fn table(
+        retain: unsafe extern "C" fn(*const HostHandle),
+        release: unsafe extern "C" fn(*const HostHandle),
+    ) -> HostVTable {
+        HostVTable {
+            header: Header::of::<HostVTable>(),
+            retain: Some(retain),
+            release: Some(release),
+            now: Some(now::<H>),
+            poll_timer: Some(poll_timer::<H>),
+            drop_timer: Some(drop_timer::<H>),
+            poll_fd: Some(poll_fd::<H>),
+            drop_fd: Some(drop_fd::<H>),
+            offload: Some(offload::<H>),
+            drive: Some(drive::<H>),
+        }
+    }
 }
 
 /// A timer, and what it was set to last. A time that moves later leaves the timer alone, which goes off
@@ -160,6 +175,8 @@ unsafe extern "C" fn release<H: Host>(host: *const HostHandle) {
     // SAFETY: as above.
     unsafe { Arc::decrement_strong_count(host.cast::<Shared<H>>()) }
 }
+
+unsafe extern "C" fn uncounted(_: *const HostHandle) {}
 
 /// # Safety
 ///
