@@ -6,7 +6,6 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use super::{Receiver, Sender};
-use crate::ring::Miss;
 use crate::waiters::{Side, Wait};
 use crate::{RecvError, SendError};
 
