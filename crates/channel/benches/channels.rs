@@ -1,7 +1,7 @@
 //! This crate's channels beside the others, in one process, interleaved: throughput per workload and
 //! executor, the cost of a pair on one thread, the round trip, and batches.
 //!
-//! `cargo bench -p ziggurat-channel --bench channels` runs what the claims in the documentation are about;
+//! `cargo bench -p ziggurat-channel --bench channels` runs what the documentation's claims are about;
 //! `-- all` runs the whole matrix, and `-- mpmc` the comparisons of it whose title has the word. `ITEMS`
 //! sets how many items a round moves, `ROUNDS` how many rounds there are.
 

@@ -119,8 +119,8 @@
 //! sets `PARKED`, passes a full fence, and then looks for what it waits for. One of them has to see the
 //! other.
 //!
-//! *Kinds 1 and 2.* What is published here is the claim: the swap that moves `tail` (or `head`, or gives a
-//! reservation back). It, and the load of the parked word that follows the stamp, are sequentially
+//! *Kinds 1 and 2.* What is published here is the claim: the swap that moves `tail` (or `head`, or gives
+//! a reservation back). It, and the load of the parked word that follows the stamp, are sequentially
 //! consistent. If the parker's look misses the claim, then its fence comes before the claim in the one
 //! order of all that is sequentially consistent; the claim comes before the load; so the load comes
 //! after the fence, and sees `PARKED`. No side needs a barrier more than that: a swap is one anyway, and

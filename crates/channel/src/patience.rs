@@ -142,8 +142,8 @@ pub(crate) enum Turn {
 }
 
 impl Patience {
-    /// Spends a turn, or a part of it. `progress` changes when the other side does something; `experience`
-    /// is that of this side and of the other.
+    /// Spends a turn, or a part of it. `progress` changes when the other side does something;
+    /// `experience` is that of this side and of the other.
     pub(crate) fn turn(
         &mut self,
         cx: &Context<'_>,

@@ -70,8 +70,8 @@ impl<T> Sender<T> {
     /// Sends an item, and waits for room when there is none.
     ///
     /// Whoever waits longest is woken first, and keeps its place if another sender was faster. The room
-    /// is not handed over, so that nobody waits for a task that does not run; how often another sender can
-    /// be faster is not bounded.
+    /// is not handed over, so that nobody waits for a task that does not run; how often another sender
+    /// can be faster is not bounded.
     ///
     /// # Errors
     ///

@@ -112,8 +112,8 @@ impl WaitList {
     /// Puts a waiter in the list, or its new waker in its place. `true`: it was not there before, and has
     /// to look for what it waits for once more; the barrier that this needs has been passed.
     ///
-    /// `passed`, of a one-to-one ring, is how many items have passed so far, for judging whether this side
-    /// parks often. A waiter that was woken and found nothing gets its place back.
+    /// `passed`, of a one-to-one ring, is how many items have passed so far, for judging whether this
+    /// side parks often. A waiter that was woken and found nothing gets its place back.
     #[cold]
     pub(crate) fn park(
         &self,

@@ -214,8 +214,8 @@ impl Wait {
             if miss == Miss::Blocked {
                 return Poll::Pending;
             }
-            // The other one has claimed the slot before the look, and may not see that somebody is parked.
-            // See "Parked words" in `layout`.
+            // The other one has claimed the slot before the look, and may not see who is parked. See
+            // "Parked words" in `layout`.
             look = true;
             backoff.snooze();
             if backoff.is_patient() {

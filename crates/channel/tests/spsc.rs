@@ -126,3 +126,12 @@ fn stream_and_sink() {
     assert_eq!(block_on(r.collect::<Vec<_>>()), (0..100).collect::<Vec<_>>());
     sender.join().unwrap();
 }
+
+#[test]
+fn futures_are_debug_whatever_the_item_is() {
+    struct Secret;
+    let (mut s, mut r) = spsc::bounded(1);
+    assert_eq!(format!("{:?}", s.send(Secret)), "Send { .. }");
+    assert_eq!(format!("{:?}", r.recv()), "Recv { .. }");
+    assert_eq!(format!("{:?}", r.recv_many(&mut Vec::new(), 1)), "RecvMany { .. }");
+}

@@ -305,7 +305,10 @@ crossfire!(CrossfireMpsc, mpsc, MAsyncTx, AsyncRx, tx);
 crossfire!(CrossfireMpmc, mpmc, MAsyncTx, MAsyncRx, both);
 
 macro_rules! unbounded {
-    ($name:ident, $tx:ty, $rx:ty, $make:path, $clone:ident, |$t:ident, $i:ident| $send:expr, |$r:ident| $recv:expr) => {
+    (
+        $name:ident, $tx:ty, $rx:ty, $make:path, $clone:ident,
+        |$t:ident, $i:ident| $send:expr, |$r:ident| $recv:expr
+    ) => {
         pub struct $name;
         impl<T: Item> Peer<T> for $name {
             type Tx = $tx;
