@@ -14,7 +14,8 @@ pub use ziggurat_stream as stream;
 pub use ziggurat_zig_ffi as ffi;
 
 pub use ziggurat_stream::{
-    Buffer, BufferMut, BufferPool, ByteReader, ByteWriter, Growth, OpenError, PanicPolicy, Plain,
-    Through, ThroughZigExt, TransformError, TransformItem, TryThrough, ZigByteSink, ZigByteStream,
-    ZigError, ZigFuture, ZigSink, ZigStream, ZigTransform, bind,
+    Buffer, BufferMut, BufferPool, ByteReader, ByteWriter, Growth, Local, LocalZigByteSink,
+    LocalZigByteStream, LocalZigFuture, LocalZigSink, LocalZigStream, LocalZigTransform, OpenError,
+    PanicPolicy, Plain, Through, ThroughZigExt, TransformError, TransformItem, TryThrough,
+    ZigByteSink, ZigByteStream, ZigError, ZigFuture, ZigSink, ZigStream, ZigTransform, bind,
 };

@@ -3,7 +3,7 @@
 mod support;
 
 use bytes::Bytes;
-use futures::{AsyncWriteExt, SinkExt, StreamExt, poll, stream};
+use futures::{AsyncWriteExt, FutureExt, SinkExt, StreamExt, poll, stream};
 use support::{Executor, slot_for, wait_for, wait_for_slot};
 use tokio::io::AsyncWriteExt as _;
 use tokio_util::compat::FuturesAsyncWriteCompatExt;
@@ -60,6 +60,20 @@ on_every_executor! {
             writer.write_all(&[7; 80]).await.unwrap();
             writer.close().await.unwrap();
             assert_eq!(writer.take_result(), Some(80));
+        }
+    }
+
+    async fn a_flush_gives_a_function_a_turn_and_does_not_wait_for_it(executor: Executor) {
+        let number = slot_for(27, executor);
+        let builders = [zig::drowsy(number), zig::drowsy(number).on_thread()];
+        for (i, builder) in builders.into_iter().enumerate() {
+            let mut sink = builder.open().unwrap();
+            sink.send(1).await.unwrap();
+            wait_for("nothing but flushes lets it go on", || {
+                assert_eq!(sink.flush().now_or_never(), Some(Ok(())));
+                (slot(number).sent == i as u64 + 1).then_some(())
+            });
+            sink.close().await.unwrap();
         }
     }
 

@@ -88,7 +88,7 @@ pub fn wait_for_slot(number: u32, what: &str, done: impl Fn(Slot) -> bool) -> Sl
 }
 
 /// Waits until `check` has an answer, giving way to other threads meanwhile.
-pub fn wait_for<T>(what: &str, check: impl Fn() -> Option<T>) -> T {
+pub fn wait_for<T>(what: &str, mut check: impl FnMut() -> Option<T>) -> T {
     let start = Instant::now();
     loop {
         if let Some(answer) = check() {

@@ -12,7 +12,7 @@ use crate::byte_stream::DEFAULT_BYTE_BATCH;
 use crate::host::{self, HostRef};
 use crate::stream::DEFAULT_BATCH;
 use crate::{
-    TransformItem, ZigByteSink, ZigByteStream, ZigFuture, ZigSink, ZigStream, ZigTransform,
+    Local, TransformItem, ZigByteSink, ZigByteStream, ZigFuture, ZigSink, ZigStream, ZigTransform,
 };
 
 /// Bytes in each block of a byte stream that was given no pool.
@@ -207,6 +207,16 @@ macro_rules! builder {
             /// there is no memory. Ends of channels among the arguments are dropped then, as everything
             /// else in the builder is: to keep one, pass a clone.
             $open
+
+            /// As [`open`](Self::open), for Zig code that is bound to its thread: what is opened is not
+            /// `Send`, so that a coroutine is only ever polled here. See [`Local`].
+            ///
+            /// # Errors
+            ///
+            /// As for `open`.
+            pub fn open_local(self) -> Result<Local<$target>, OpenError> {
+                self.open().map(Local::new)
+            }
         }
 
         impl<$($param: ?Sized),*> fmt::Debug for $builder<$($param),*> {

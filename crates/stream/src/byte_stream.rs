@@ -142,7 +142,7 @@ impl ZigByteStream {
         &mut self.batches
     }
 
-    fn release_buffered(&mut self) {
+    pub(crate) fn release_buffered(&mut self) {
         while let Some(raw) = self.batches.replace_next(NO_BUFFER) {
             // SAFETY: as in `poll_next_buffer`.
             drop(unsafe { Buffer::from_raw(raw) });

@@ -5,6 +5,7 @@
 //! * [`ZigSink`], [`ZigByteSink`]: the other direction; closing yields what the function returned.
 //! * [`ZigTransform`]: both at once; [`stream.through_zig(…)`](ThroughZigExt::through_zig).
 //! * [`ZigFuture`]: what a function returns.
+//! * [`Local`]: any of these, for Zig code that is bound to its thread.
 //! * [`bind!`]: Rust functions over what a Zig library exports.
 //! * [`host`]: what a function waits by when it runs as a coroutine.
 //!
@@ -30,6 +31,7 @@ mod byte_sink;
 mod byte_stream;
 mod future;
 pub mod host;
+mod local;
 mod outbox;
 mod reader;
 mod sink;
@@ -46,6 +48,10 @@ pub use bind::{
 pub use byte_sink::ZigByteSink;
 pub use byte_stream::{Buffers, DEFAULT_BYTE_BATCH, ZigByteStream};
 pub use future::ZigFuture;
+pub use local::{
+    Local, LocalZigByteSink, LocalZigByteStream, LocalZigFuture, LocalZigSink, LocalZigStream,
+    LocalZigTransform,
+};
 pub use reader::ByteReader;
 pub use sink::ZigSink;
 pub use stream::{DEFAULT_BATCH, NextBatch, ZigStream};

@@ -76,6 +76,8 @@ ziggurat_stream::bind! {
     pub fn stubborn(slot: u32) -> ZigStream<u64>;
     /// Has a task of its own.
     pub fn children(slot: u32) -> ZigStream<u64>;
+    /// `count` down to 1, as long as it stays on its thread.
+    pub fn bound(count: u64) -> ZigStream<u64>;
     /// A child of it sends, while it sleeps.
     pub fn child_sends(slot: u32) -> ZigStream<u64>;
     /// Asks to be cancelled again.
@@ -106,6 +108,8 @@ ziggurat_stream::bind! {
     pub fn refuse(after: u64) -> ZigSink<u64>;
     /// The sum of all items, also if it is cancelled.
     pub fn tally(slot: u32) -> ZigSink<u64, u64>;
+    /// Sleeps over each item.
+    pub fn drowsy(slot: u32) -> ZigSink<u64>;
     /// Takes nothing.
     pub fn hold(slot: u32) -> ZigByteSink;
     /// Of all bytes.

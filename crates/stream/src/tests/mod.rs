@@ -14,6 +14,7 @@ mod sink_drops;
 mod stream;
 mod stream_drops;
 mod traits;
+mod transform;
 mod writer;
 
 use std::future::Future;

@@ -114,6 +114,9 @@ pub trait OutputHalf {
     fn forget_waker(&mut self);
 
     fn request_cancel(&self);
+
+    /// Ends it from this side.
+    fn abort(&mut self);
 }
 
 impl<T: Plain> OutputHalf for ZigStream<T> {
@@ -124,6 +127,10 @@ impl<T: Plain> OutputHalf for ZigStream<T> {
     fn request_cancel(&self) {
         ZigStream::request_cancel(self);
     }
+
+    fn abort(&mut self) {
+        self.batches().abort();
+    }
 }
 
 impl OutputHalf for ZigByteStream {
@@ -133,5 +140,10 @@ impl OutputHalf for ZigByteStream {
 
     fn request_cancel(&self) {
         ZigByteStream::request_cancel(self);
+    }
+
+    fn abort(&mut self) {
+        self.release_buffered();
+        self.batches().abort();
     }
 }

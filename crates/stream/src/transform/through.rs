@@ -59,9 +59,11 @@ impl<T: ?Sized + TransformItem, U: ?Sized + TransformItem> ZigTransform<T, U> {
             match feed {
                 Feed::Refused | Feed::Stopped => return Poll::Pending,
                 Feed::Ended => {
-                    // Its own end is said by the stream.
-                    let _ = ready!(self.sink.outbox().poll_finish(cx));
+                    let finished = ready!(self.sink.outbox().poll_finish(cx));
                     *feed = Feed::Refused;
+                    if let Some(broken) = self.is_broken(finished) {
+                        return Poll::Ready(Some(Err(broken)));
+                    }
                 }
                 Feed::Open { budget } => {
                     if *budget == 0 {
@@ -75,7 +77,8 @@ impl<T: ?Sized + TransformItem, U: ?Sized + TransformItem> ZigTransform<T, U> {
                     };
                     if wanted.is_err() {
                         *feed = Feed::Refused;
-                        continue;
+                        let Some(broken) = self.is_broken(wanted) else { continue };
+                        return Poll::Ready(Some(Err(broken)));
                     }
                     let room = self.sink.outbox().room().min(*budget);
                     let (pulled, then) = self.gather(cx, room, &mut pull);
@@ -94,12 +97,24 @@ impl<T: ?Sized + TransformItem, U: ?Sized + TransformItem> ZigTransform<T, U> {
                     }
                     // The stream is polled next, whatever comes of this.
                     self.stream.forget_waker();
-                    if let Poll::Ready(Err(_)) = self.sink.outbox().poll_hand_over(cx) {
+                    let handed_over = self.sink.outbox().poll_hand_over(cx);
+                    if let Poll::Ready(ended @ Err(_)) = handed_over {
                         *feed = Feed::Refused;
+                        if let Some(broken) = self.is_broken(ended) {
+                            return Poll::Ready(Some(Err(broken)));
+                        }
                     }
                 }
             }
         }
+    }
+
+    /// How the function has ended is for the stream to say, unless the other side broke the protocol:
+    /// then nothing more is heard of it.
+    fn is_broken(&mut self, ended: Result<(), ZigError>) -> Option<ZigError> {
+        let Err(broken @ ZigError::Protocol(_)) = ended else { return None };
+        self.stream.abort();
+        Some(broken)
     }
 
     /// Pulls up to `room` items that are there, and says how many and why not more.

@@ -101,6 +101,7 @@ struct Inner<W, R> {
     takings: Mutex<VecDeque<Taking>>,
     closings: Mutex<VecDeque<Closing<R>>>,
     received: Mutex<Vec<W>>,
+    returns: Mutex<VecDeque<(Vec<W>, usize)>>,
 }
 
 // SAFETY: the items are plain, or descriptors of buffers, which may be sent; the rest is constant or
@@ -142,23 +143,41 @@ impl<R: Plain> FakeSink<RawBuffer, R> {
     }
 }
 
+impl FakeSink<(), RawBuffer> {
+    /// A sink without items, whose result is bytes: a future.
+    pub fn returning_bytes(closings: impl IntoIterator<Item = Closing<RawBuffer>>) -> Self {
+        Self::with(TypeDesc::of::<()>(), TypeDesc::BYTES, [], closings)
+    }
+}
+
 impl<W: Copy, R: Plain> FakeSink<W, R> {
     fn of(
         item: TypeDesc,
         takings: impl IntoIterator<Item = Taking>,
         closings: impl IntoIterator<Item = Closing<R>>,
     ) -> Self {
+        Self::with(item, TypeDesc::of::<R>(), takings, closings)
+    }
+}
+
+impl<W: Copy, R: Copy> FakeSink<W, R> {
+    fn with(
+        item: TypeDesc,
+        result: TypeDesc,
+        takings: impl IntoIterator<Item = Taking>,
+        closings: impl IntoIterator<Item = Closing<R>>,
+    ) -> Self {
         let table = SinkVTable {
             header: Header::of::<SinkVTable>(),
             item,
-            result: TypeDesc::of::<R>(),
+            result,
             retain: Some(retain::<W, R>),
             release: Some(release::<W, R>),
             send_batch: Some(send_batch::<W, R>),
             poll_close: Some(poll_close::<W, R>),
             cancel: Some(cancel::<W, R>),
             last_error: Some(last_error::<W, R>),
-            take_back: None,
+            take_back: Some(take_back::<W, R>),
         };
         let inner = Inner {
             state: State::new(),
@@ -166,6 +185,7 @@ impl<W: Copy, R: Plain> FakeSink<W, R> {
             takings: Mutex::new(takings.into_iter().collect()),
             closings: Mutex::new(closings.into_iter().collect()),
             received: Mutex::new(Vec::new()),
+            returns: Mutex::default(),
         };
         FakeSink { inner: Arc::new(inner) }
     }
@@ -173,6 +193,13 @@ impl<W: Copy, R: Plain> FakeSink<W, R> {
     /// What `last_error` says; it fills in nothing unless this was called.
     pub fn describing(self, record: ErrorRecord) -> Self {
         *self.inner.state.record.lock().unwrap() = Some(record);
+        self
+    }
+
+    /// What it gives back after its end, call by call: as many of the items as there is room for, and how
+    /// many it claims to have given. After that there is nothing.
+    pub fn returning(self, returns: impl IntoIterator<Item = (Vec<W>, usize)>) -> Self {
+        *self.inner.returns.lock().unwrap() = returns.into_iter().collect();
         self
     }
 
@@ -255,6 +282,21 @@ unsafe extern "C" fn cancel<W, R>(state: *mut c_void) {
 unsafe extern "C" fn last_error<W, R>(state: *mut c_void, out: *mut ErrorRecord) {
     // SAFETY: a live handle's state.
     unsafe { inner::<W, R>(state) }.state.describe(out);
+}
+
+unsafe extern "C" fn take_back<W: Copy, R>(
+    state: *mut c_void,
+    out: *mut c_void,
+    cap: usize,
+) -> usize {
+    // SAFETY: a live handle's state.
+    let inner = unsafe { inner::<W, R>(state) };
+    let Some((items, claim)) = inner.returns.lock().unwrap().pop_front() else { return 0 };
+    for (i, item) in items.into_iter().take(cap).enumerate() {
+        // SAFETY: the caller has room for `cap` items.
+        unsafe { out.cast::<W>().add(i).write(item) };
+    }
+    claim
 }
 
 unsafe extern "C" fn send_batch<W: Copy, R>(

@@ -8,6 +8,7 @@ mod records;
 mod sink;
 mod source;
 mod tables;
+mod transform;
 mod wakes;
 
 /// Statuses that no function may return.
