@@ -87,15 +87,15 @@ fn close(io: Io, out: *Out, number: u32) !void {
 fn turns(io: Io, out: *Out, number: u32, me: u64, players: u64, end: u64) !void {
     const r = room(io, number);
     while (true) {
-        {
-            try r.mutex.lock(io);
-            defer r.mutex.unlock(io);
-            while (r.number < end and r.number % players != me) try r.condition.wait(io, &r.mutex);
-            if (r.number >= end) return;
-            // The lock is kept while this waits for its reader.
-            try out.send(r.number);
-            r.number += 1;
-        }
+        try r.mutex.lock(io);
+        defer r.mutex.unlock(io);
+        while (r.number < end and r.number % players != me) try r.condition.wait(io, &r.mutex);
+        if (r.number >= end) return;
+        // The lock is kept while this waits for its reader.
+        try out.send(r.number);
+        r.number += 1;
+        // Under the lock. std's condition reads its epoch before it counts a waiter, so that one who comes
+        // between a broadcast's two steps would take the signal of one who waits already, for ever.
         r.condition.broadcast(io);
     }
 }
