@@ -94,8 +94,8 @@ fn turns(io: Io, out: *Out, number: u32, me: u64, players: u64, end: u64) !void 
         // The lock is kept while this waits for its reader.
         try out.send(r.number);
         r.number += 1;
-        // Under the lock. Otherwise whoever begins to wait in the midst of std's `broadcast` takes the signal of
-        // one that waited before, which then waits for ever: with `std.Io.Threaded` as well.
+        // Under the lock. std's condition reads its epoch before it counts a waiter, so that one who comes
+        // between a broadcast's two steps would take the signal of one who waits already, for ever.
         r.condition.broadcast(io);
     }
 }
