@@ -1,8 +1,8 @@
-//! What Zig functions cost that run as coroutines: an item, a stream, and one that waits; beside what Rust has
-//! for the same.
+//! What Zig functions cost that run as coroutines: an item, a stream, and one that waits; beside what
+//! Rust has for the same.
 //!
-//! The limit of an item that is polled singly: a call into C, twice, as there is a switch each way. Of one in a
-//! batch: a copy of eight bytes.
+//! The limit of an item that is polled singly: a call into C, twice, as there is a switch each way. Of
+//! one in a batch: a copy of eight bytes.
 
 mod support;
 

@@ -1,5 +1,5 @@
-//! What an item costs, by how it is polled: of state machines and of functions on threads. Coroutines have a bench
-//! of their own.
+//! What an item costs, by how it is polled: of state machines and of functions on threads. Coroutines
+//! have a bench of their own.
 //!
 //! The limit: a direct C call per item; and, when items come in batches, a copy of eight bytes.
 

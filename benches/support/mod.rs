@@ -1,8 +1,8 @@
 //! Runs the cases of a comparison interleaved in one process, and prints medians and their ratios.
 //!
 //! Machines are noisy, so a single figure says little; a ratio of medians of interleaved runs says
-//! what is faster. `ROUNDS` sets how many rounds there are; `CASES` picks the cases whose name contains it,
-//! for a profiler.
+//! what is faster. `ROUNDS` sets how many rounds there are; `CASES` picks the cases whose name contains
+//! it, for a profiler.
 
 use std::hint::black_box;
 use std::time::Instant;

@@ -2,6 +2,7 @@
 
 const std = @import("std");
 const zg = @import("ziggurat");
+const faults = @import("faults.zig");
 const futures = @import("futures.zig");
 const transforms = @import("transforms.zig");
 const Io = std.Io;
@@ -30,8 +31,8 @@ pub const exports = zg.exports(.{
     .written = zg.source(written),
     .fetched = zg.source(fetched),
     .pattern = zg.source(pattern),
-    .panics = zg.source(panics),
-    .overflows = zg.source(overflows),
+    .panics = zg.source(faults.panics),
+    .overflows = zg.source(faults.overflows),
     .sum = zg.sink(sum),
     .take = zg.sink(take),
     .refuse = zg.sink(refuse),
@@ -363,24 +364,6 @@ fn pattern(_: Io, out: *zg.Out([]const u8), count: u64, block: u64) !void {
         std.mem.writeInt(u64, room[0..8], i, .little);
         try out.flush();
     }
-}
-
-/// An index that is out of bounds, which a safe build notices.
-fn panics(_: Io, out: *zg.Out(u64), index: u64) !void {
-    const table = [_]u64{ 1, 2, 3 };
-    try out.send(table[index]);
-}
-
-/// Recurses `depth` times, on a stack that is not endless.
-fn overflows(_: Io, out: *zg.Out(u64), depth: u64) !void {
-    try out.send(deeper(depth));
-}
-
-fn deeper(depth: u64) u64 {
-    var frame: [1024]u8 = @splat(@truncate(depth));
-    std.mem.doNotOptimizeAway(&frame);
-    if (depth == 0) return 1;
-    return deeper(depth - 1) +% frame[@intCast(depth % frame.len)];
 }
 
 /// How many bytes it gets. It waits before the first item, and after each.

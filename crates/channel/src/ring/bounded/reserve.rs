@@ -37,8 +37,8 @@ impl<T> Bounded<'_, T> {
             }
             fence::after_exchange();
             let after = self.header.advance(oldest, 1);
-            // Release at least: whoever sees that the oldest is gone sees the claim of the new one, and not an
-            // empty ring.
+            // Release at least: whoever sees that the oldest is gone sees the claim of the new one, and
+            // not an empty ring.
             let taken =
                 head_word.compare_exchange(oldest, after, Ordering::SeqCst, Ordering::Relaxed);
             // `Err`: a receiver was faster, and nothing needs to go.

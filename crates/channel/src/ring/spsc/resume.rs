@@ -1,9 +1,9 @@
 //! Halves of a ring that come back from the other language, and what either side's end does there.
 
-use super::{
-    ASYMMETRIC, ENDED, FAULT_NONE, FAULT_POSITION, ONE, OPEN, Ring, Rx, Tx, fence, full_fence,
-};
-use crate::sync::{Arc, Ordering};
+use super::{OPEN, Ring, Rx, Tx};
+use crate::fence;
+use crate::layout::{ASYMMETRIC, ENDED, FAULT_NONE, FAULT_POSITION, ONE};
+use crate::sync::{Arc, Ordering, fence as full_fence};
 use crate::waiters::Side;
 
 impl<T> Ring<T> {
