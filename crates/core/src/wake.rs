@@ -49,8 +49,9 @@ pub struct WakerBlock<T> {
 #[repr(C, align(64))]
 struct Block<T> {
     target: T,
-    /// A type without a size would have none in spite of its alignment.
-    room: u8,
+    /// The table of each of its wakers. A constant's address may be another one in each unit that the
+    /// compiler makes, and [`Waker::will_wake`] compares it.
+    vtable: &'static RawWakerVTable,
 }
 
 impl<T: WakeByNumber> WakerBlock<T> {
@@ -62,7 +63,7 @@ impl<T: WakeByNumber> WakerBlock<T> {
 
     /// The wakers that wake `target`.
     pub fn new(target: T) -> Self {
-        WakerBlock { block: Arc::new(Block { target, room: 0 }) }
+        WakerBlock { block: Arc::new(Block { target, vtable: &Self::VTABLE }) }
     }
 
     /// The waker with this number. Nothing is counted or allocated before it is cloned, and what is
@@ -79,7 +80,7 @@ impl<T: WakeByNumber> WakerBlock<T> {
         // `Block<T>` in an `Arc`, as they demand. They work from any thread, because `T` is `Send +
         // Sync`. The count that this waker would own is the one of `self`, which outlives it; it is
         // never dropped, and its clones have counts of their own.
-        let waker = unsafe { Waker::from_raw(RawWaker::new(data, &Self::VTABLE)) };
+        let waker = unsafe { Waker::from_raw(RawWaker::new(data, self.block.vtable)) };
         WakerRef { waker: ManuallyDrop::new(waker), block: PhantomData }
     }
 
@@ -122,7 +123,7 @@ impl Deref for WakerRef<'_> {
 /// the provenance of `Arc::as_ptr`, which is also what `Arc::into_raw` returns. Those that take a waker
 /// over take a count of the `Arc` over with it.
 mod raw {
-    use super::{Arc, Block, RawWaker, WakeByNumber, WakerBlock};
+    use super::{Arc, Block, RawWaker, WakeByNumber};
 
     fn start<T>(data: *const ()) -> *const Block<T> {
         data.map_addr(|address| address & !(align_of::<Block<T>>() - 1)).cast()
@@ -136,7 +137,9 @@ mod raw {
         // SAFETY: the waker that is cloned stands for a count, so there is one; the new one is the
         // clone's.
         unsafe { Arc::increment_strong_count(start::<T>(data)) };
-        RawWaker::new(data, &WakerBlock::<T>::VTABLE)
+        // SAFETY: as above.
+        let vtable = unsafe { (*start::<T>(data)).vtable };
+        RawWaker::new(data, vtable)
     }
 
     pub(super) unsafe fn wake<T: WakeByNumber>(data: *const ()) {
