@@ -47,8 +47,12 @@ pub fn contain(message: []const u8) void {
 /// From a signal handler, whose `context` the fiber goes on with when it returns: whether `fiber`'s overflow is
 /// contained.
 pub fn containOverflow(t: *Task, fiber: *Fiber, context: *overflow.SignalContext) bool {
-    if (!mayEnd(t) or !overflow.isOurCode(context.programCounter())) return false;
-    markEnded(t, fiber, overflow_message);
+    if (!overflow.isOurCode(context.programCounter())) return false;
+    // One that has ended, and had no stack left to switch away on, still switches away.
+    if (t.panics.words == null) {
+        if (!mayEnd(t)) return false;
+        markEnded(t, fiber, overflow_message);
+    }
     // Below what the poll has suspended, its stack is free.
     const stack: [*]u8 = @ptrCast(t.poll_context);
     context.callOn(stack - 512, &switchAway, fiber);
