@@ -1,5 +1,5 @@
-//! What a whole job costs: unpacking a gzip file, and HTTP requests, by Zig's std as coroutines and by what
-//! Rust has for the same.
+//! What a whole job costs: unpacking a gzip file, and HTTP requests, by Zig's std as coroutines and by
+//! what Rust has for the same.
 //!
 //! The limit of the first is the decompressor's own loop; flate2's is shown without any stream around it.
 //! That of the second is a connection over loopback and the server's answer, which both sides wait for.

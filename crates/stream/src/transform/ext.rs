@@ -14,7 +14,9 @@ use super::{Through, TransformItem, TryThrough, ZigTransform};
 /// }
 ///
 /// let mut text = chunks.through_zig(gunzip().open()?);
-/// while let Some(bytes) = text.try_next().await? { … }
+/// while let Some(bytes) = text.try_next().await? {
+///     file.write_all(&bytes).await?;
+/// }
 /// ```
 pub trait ThroughZigExt: Stream {
     /// Sends the items through a Zig function, and becomes the stream of what it makes of them.
