@@ -11,6 +11,7 @@ const io = std.testing.io;
 pub const TestHost = struct {
     handle: abi.HostHandle = .{ .vtable = &vtable },
     references: std.atomic.Value(u32) = .init(1),
+    /// Over the time and the timers: a reaper's thread has some too, and a test looks at them and moves the time.
     mutex: std.Io.Mutex = .init,
     /// Of `abi.clock.awake`; the time of day is `epoch` more.
     time: i64 = 1_000,
@@ -72,9 +73,9 @@ pub const TestHost = struct {
             if (host.reportReadiness(0)) continue;
             if (host.jobs.load(.acquire) > 0 or host.descriptors.items.len > 0) {
                 // Somebody else's turn: a thread of ours, or the other end of a descriptor.
-                if (host.reportReadiness(1) or host.jobs.load(.acquire) > 0 or host.timers.items.len == 0) continue;
+                if (host.reportReadiness(1) or host.jobs.load(.acquire) > 0 or host.timerWaits() == 0) continue;
             }
-            if (host.timers.items.len > 0) host.jump() else std.Thread.yield() catch {};
+            if (host.timerWaits() > 0) host.jump() else std.Thread.yield() catch {};
         }
     }
 
@@ -87,6 +88,8 @@ pub const TestHost = struct {
 
     /// To the earliest deadline that somebody waits for, and wakes who does.
     pub fn jump(host: *TestHost) void {
+        host.mutex.lockUncancelable(io);
+        defer host.mutex.unlock(io);
         var earliest: ?i64 = null;
         for (host.timers.items) |ticket| {
             // Whose owner knows already, and has not polled since.
@@ -94,9 +97,9 @@ pub const TestHost = struct {
             earliest = @min(earliest orelse ticket.at, ticket.at);
         }
         host.time = @max(host.time, earliest orelse return);
+        // No waker calls the host.
         for (host.timers.items) |ticket| {
-            if (ticket.at > host.time) continue;
-            wakeTaken(&ticket.waker);
+            if (ticket.at <= host.time) wakeTaken(&ticket.waker);
         }
     }
 
@@ -136,6 +139,8 @@ pub const TestHost = struct {
     fn now(handle: *const abi.HostHandle, clock: u32) callconv(.c) i64 {
         const host = of(handle);
         host.checkStack();
+        host.mutex.lockUncancelable(io);
+        defer host.mutex.unlock(io);
         return switch (clock) {
             abi.clock.real => epoch + host.time,
             abi.clock.awake, abi.clock.boot => host.time,
@@ -151,14 +156,13 @@ pub const TestHost = struct {
     ) callconv(.c) i32 {
         const host = of(handle);
         host.checkStack();
+        host.mutex.lockUncancelable(io);
+        defer host.mutex.unlock(io);
         if (at <= host.time) return abi.status.ready;
         const ticket: *TimerTicket = if (slot.*) |old| @ptrCast(@alignCast(old)) else new: {
             const ticket = gpa.create(TimerTicket) catch return abi.status.failed;
             ticket.* = .{ .host = host, .at = at, .waker = waker };
             waker.vtable.retain(waker);
-            // A test may look at it from another thread.
-            host.mutex.lockUncancelable(io);
-            defer host.mutex.unlock(io);
             host.timers.append(gpa, ticket) catch unreachable;
             slot.* = ticket;
             break :new ticket;
@@ -170,9 +174,11 @@ pub const TestHost = struct {
 
     fn dropTimer(slot: ?*anyopaque) callconv(.c) void {
         const ticket: *TimerTicket = @ptrCast(@alignCast(slot orelse return));
-        const timers = &ticket.host.timers;
-        const i = std.mem.indexOfScalar(*TimerTicket, timers.items, ticket).?;
-        _ = timers.swapRemove(i);
+        const host = ticket.host;
+        host.mutex.lockUncancelable(io);
+        defer host.mutex.unlock(io);
+        const i = std.mem.indexOfScalar(*TimerTicket, host.timers.items, ticket).?;
+        _ = host.timers.swapRemove(i);
         if (ticket.waker) |waker| waker.vtable.release(waker);
         gpa.destroy(ticket);
     }

@@ -7,12 +7,12 @@ const abi = @import("../abi.zig");
 const panic = @import("../panic.zig");
 const Task = @import("task.zig").Task;
 
-/// Coroutines that were dropped and have not come to their end.
+/// Coroutines that were dropped and have not come to their end. Who sees that one has, sees its memory given back.
 var ending: std.atomic.Value(usize) = .init(0);
 
 /// How many coroutines were dropped and still run, to end their `defer`s.
 pub fn count() usize {
-    return ending.load(.monotonic);
+    return ending.load(.acquire);
 }
 
 /// Nobody will poll `t` again but this. The caller has a reference to its owner.
@@ -27,7 +27,7 @@ pub fn abandon(t: *Task) void {
         .reserved = 0,
         .waker = &nobody_handle,
     };
-    if (poll(t, &nobody) != abi.status.pending) return;
+    if (poll(t, &nobody) == abi.status.done) return;
     // What woke nobody is seen by the first poll on somebody's behalf.
     if (t.host.vtable.drive(t.host, &poll, t) == abi.status.ready) return;
     const thread = std.Thread.spawn(.{}, driveOnThread, .{t}) catch {
@@ -38,14 +38,19 @@ pub fn abandon(t: *Task) void {
 }
 
 fn poll(state: ?*anyopaque, cx: *const abi.PollContext) callconv(.c) i32 {
-    const t: *Task = @ptrCast(@alignCast(state.?));
+    if (!advance(@ptrCast(@alignCast(state.?)), cx)) return abi.status.pending;
+    _ = ending.fetchSub(1, .release);
+    return abi.status.done;
+}
+
+/// Whether it came to its end, and is given back.
+fn advance(t: *Task, cx: *const abi.PollContext) bool {
     t.begin(cx);
     t.run();
-    if (!t.finished()) return abi.status.pending;
+    if (!t.finished()) return false;
     if (t.panics.words) |words| panic.report(t, words);
-    _ = ending.fetchSub(1, .monotonic);
     t.callbacks.release(t);
-    return abi.status.done;
+    return true;
 }
 
 const nobody_handle: abi.WakerHandle = .{ .vtable = &.{
@@ -63,10 +68,11 @@ fn driveOnThread(t: *Task) void {
     const cx: abi.PollContext = .{ .struct_size = @sizeOf(abi.PollContext), .reserved = 0, .waker = &waker.handle };
     while (true) {
         waker.woken.store(0, .seq_cst);
-        if (poll(t, &cx) != abi.status.pending) break;
+        if (advance(t, &cx)) break;
         waker.wait();
     }
     ThreadWaker.release(&waker.handle);
+    _ = ending.fetchSub(1, .release);
 }
 
 const ThreadWaker = struct {
