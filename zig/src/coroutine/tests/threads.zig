@@ -154,6 +154,71 @@ test "whoever wakes a task keeps it until it is done with it" {
     try expectEqual(memory.allocations, memory.deallocations);
 }
 
+/// Drops what it wakes, as that of an executor does which is no more.
+const DroppingWaker = struct {
+    handle: abi.WakerHandle = .{ .vtable = &vtable },
+    references: std.atomic.Value(u32) = .init(1),
+    dropped: ?abi.RawHandle = null,
+
+    const Made = script.Script(waits);
+    var word: u32 = 0;
+    var ended: u32 = 0;
+
+    const vtable: abi.WakerVTable = .{
+        .header = .of(abi.WakerVTable),
+        .retain = &retain,
+        .release = &release,
+        .wake = &wake,
+    };
+
+    fn waits(io: Io) !u64 {
+        defer ended += 1;
+        try io.futexWait(u32, &word, 0);
+        // What is left of it is done by nobody's waker.
+        try pause(io, 1);
+        return 1;
+    }
+
+    fn of(handle: *const abi.WakerHandle) *DroppingWaker {
+        return @alignCast(@constCast(@fieldParentPtr("handle", handle)));
+    }
+
+    fn retain(handle: *const abi.WakerHandle) callconv(.c) void {
+        _ = of(handle).references.fetchAdd(1, .monotonic);
+    }
+
+    fn release(handle: *const abi.WakerHandle) callconv(.c) void {
+        _ = of(handle).references.fetchSub(1, .acq_rel);
+    }
+
+    fn wake(handle: *const abi.WakerHandle) callconv(.c) void {
+        const w = of(handle);
+        const its = w.dropped orelse return;
+        w.dropped = null;
+        Made.vtable.cancel(its.state.?);
+        Made.vtable.release(its.state.?);
+        // Whoever called still holds it.
+        std.debug.assert(w.references.load(.acquire) > 1);
+    }
+};
+
+test "a waker may drop what it wakes" {
+    const Made = DroppingWaker.Made;
+    var host: TestHost = .{};
+    defer host.deinit();
+    var waker: DroppingWaker = .{};
+    const cx: abi.PollContext = .{ .struct_size = @sizeOf(abi.PollContext), .reserved = 0, .waker = &waker.handle };
+    const handle = try testing.open(Made, host.options(null), &.{});
+    var out: [1]u64 = undefined;
+    var n: usize = 0;
+    try expectEqual(abi.status.pending, Made.vtable.poll_batch(handle.state.?, &cx, &out, 1, &n));
+    waker.dropped = handle;
+    @import("../futex.zig").wake(&DroppingWaker.word, 1);
+    host.reap();
+    try expectEqual(1, DroppingWaker.ended);
+    try expectEqual(1, waker.references.raw);
+}
+
 test "a storm of wakes from several threads loses none" {
     const storm = struct {
         const tasks = 6;
