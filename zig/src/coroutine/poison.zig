@@ -102,11 +102,8 @@ pub fn bury(t: *Task) void {
     t.fibers = .{};
     t.live = 0;
     t.root = .finished;
-    t.host.vtable.drop_timer(t.timer_ticket);
-    t.timer_ticket = null;
     t.timers = .{};
-    t.descriptors.deinit();
-    t.descriptors = .{ .host = t.host };
+    t.dropTickets();
     // The poll is over, whatever it has room for.
     t.delivery = .full;
     t.callbacks.poisoned(t);

@@ -123,8 +123,7 @@ pub const Task = struct {
     /// No fiber is left.
     pub fn deinit(t: *Task) void {
         assert(t.fibers.first == null);
-        t.host.vtable.drop_timer(t.timer_ticket);
-        t.descriptors.deinit();
+        assert(t.timer_ticket == null);
         t.wakeup.deinit();
         t.host.vtable.release(t.host);
         t.* = undefined;
@@ -322,8 +321,17 @@ pub const Task = struct {
             const fiber: *Fiber = @alignCast(@fieldParentPtr("all", node));
             fiber.destroy();
         }
+        t.dropTickets();
         t.root = .finished;
         t.over.store(true, .monotonic);
+    }
+
+    /// Nobody waits any more, also if the handle stays. On the polling thread's stack.
+    pub fn dropTickets(t: *Task) void {
+        if (t.timer_ticket) |ticket| t.host.vtable.drop_timer(ticket);
+        t.timer_ticket = null;
+        t.descriptors.deinit();
+        t.descriptors = .{ .host = t.host };
     }
 
     /// Asks the host about deadlines and descriptors. Whether a fiber can run because of it.
