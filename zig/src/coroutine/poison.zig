@@ -77,8 +77,9 @@ fn endTask(t: *Task, fiber: *Fiber, words: []const u8) noreturn {
 
 fn markEnded(t: *Task, fiber: *Fiber, words: []const u8) void {
     t.panics.words = words;
-    // An overflow on the way to a visit.
+    // An overflow on the way to a visit, or to the poll that a slice was filled for.
     t.visit = null;
+    t.delivery = .nothing;
     fiber.done = true;
 }
 
