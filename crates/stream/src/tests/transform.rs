@@ -164,6 +164,20 @@ fn errors_of_the_input_and_of_the_function_are_told_apart() {
 }
 
 #[test]
+fn an_error_of_the_input_that_was_not_delivered_is_among_the_parts() {
+    let (sink, source) = (
+        FakeSink::new([], []),
+        FakeSource::new([Crossing::pending(), Crossing::ready([5]), Crossing::pending()]),
+    );
+    let input = stream::iter([Ok(1), Err("no more"), Ok(2)]);
+    let mut through = input.try_through_zig(transform(&sink, &source));
+    assert_eq!(next(&mut through, &Task::new()), Poll::Ready(Some(Ok(5))));
+    let (input, _, error) = through.into_parts();
+    assert_eq!(error, Some("no more"));
+    assert_eq!(collect(input), [Ok(2)]);
+}
+
+#[test]
 fn halves_of_other_types_are_refused() {
     let (sink, source) = (FakeSink::<u64>::new([], []), FakeSource::<u64>::new([]));
     let opened = ZigTransform::<u32, u64>::from_halves(sink.open(), source.open(), (1, 1));
