@@ -26,6 +26,8 @@ pub const TestHost = struct {
     /// Says now and then that a descriptor is ready when it may not be.
     fickle: ?std.Random.DefaultPrng = null,
     refuse_drive: bool = false,
+    /// What another thread does while a poll asks about its timer; once.
+    meanwhile: ?*const fn () void = null,
     driven: std.ArrayList(Driven) = .empty,
     /// Calls that must come from a poll, on the stack and thread that polls.
     poll_stack: usize = 0,
@@ -151,6 +153,10 @@ pub const TestHost = struct {
     ) callconv(.c) i32 {
         const host = of(handle);
         host.checkStack();
+        if (host.meanwhile) |act| {
+            host.meanwhile = null;
+            act();
+        }
         if (at <= host.time) return abi.status.ready;
         const ticket: *TimerTicket = if (slot.*) |old| @ptrCast(@alignCast(old)) else new: {
             const ticket = gpa.create(TimerTicket) catch return abi.status.failed;

@@ -217,7 +217,6 @@ pub const Task = struct {
         const outer = current.swap(t);
         defer _ = current.swap(outer);
         overflow.prepareThread();
-        t.deliverCancel();
         // Before those that a loop of ready fibers would keep from ever being asked about.
         if (t.polls_unasked >= 8) _ = t.askHost();
         t.polls_unasked +|= 1;
@@ -225,8 +224,14 @@ pub const Task = struct {
             t.filler = null;
             t.ready.push(fiber);
         }
-        while (t.pollers.pop()) |fiber| fiber.wake(.event);
+        t.lookAgain();
         t.goOn(null);
+    }
+
+    /// At what comes with a notification and nothing else: a request to end, or a change at the hand-off.
+    fn lookAgain(t: *Task) void {
+        t.deliverCancel();
+        while (t.pollers.pop()) |fiber| fiber.wake(.event);
     }
 
     /// The rest of a poll, after `first` has stopped.
@@ -239,6 +244,7 @@ pub const Task = struct {
                     if (t.hasDelivery() or t.finished()) return;
                     if (t.askHost()) continue;
                     if (t.wakeup.wait()) return;
+                    t.lookAgain();
                     continue;
                 };
                 t.budget -|= 1;

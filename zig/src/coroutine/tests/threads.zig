@@ -7,6 +7,7 @@ const current = @import("../current.zig");
 const heap = @import("../../heap.zig");
 const script = @import("script.zig");
 const testing = @import("../../testing.zig");
+const Buffer = @import("../../buffer.zig").Buffer;
 const Running = @import("../../testing_host.zig").Running;
 const TestHost = @import("../../testing_host.zig").TestHost;
 const expectEqual = std.testing.expectEqual;
@@ -217,6 +218,64 @@ test "a waker may drop what it wakes" {
     host.reap();
     try expectEqual(1, DroppingWaker.ended);
     try expectEqual(1, waker.references.raw);
+}
+
+/// What other threads do while a poll is about to wait.
+const amid = struct {
+    var handle: abi.RawHandle = undefined;
+    var block: abi.RawBuffer = undefined;
+
+    fn sleeps(io: Io) !u64 {
+        try pause(io, 1_000_000);
+        return 1;
+    }
+    const Sleeps = script.Script(sleeps);
+
+    fn cancel() void {
+        Sleeps.vtable.cancel(handle.state.?);
+    }
+
+    fn takes(io: Io, out: *@import("../../out.zig").Out([]const u8)) !void {
+        var sleeping = try io.concurrent(sleeps, .{io});
+        defer _ = sleeping.cancel(io) catch {};
+        try out.send("a block");
+    }
+    const Takes = @import("../../function_source.zig").FunctionSource("takes", takes);
+
+    fn giveBack() void {
+        (Buffer{ .raw = block }).deinit();
+    }
+};
+
+test "a cancelation amid a poll is not missed" {
+    var host: TestHost = .{};
+    defer host.deinit();
+    var running: Running(amid.Sleeps, u64) = undefined;
+    try running.open(&host, host.options(null), &.{});
+    amid.handle = running.handle;
+    host.meanwhile = &amid.cancel;
+    var out: [1]u64 = undefined;
+    try expectEqual(.{ 0, abi.status.canceled }, running.poll(&out));
+    running.close();
+}
+
+test "a block that comes home amid a poll is not missed" {
+    var host: TestHost = .{};
+    defer host.deinit();
+    var pool: testing.TestPool = undefined;
+    try pool.init(1, 64);
+    defer pool.deinit();
+    var ticket: ?*anyopaque = null;
+    try expectEqual(abi.status.ready, pool.handle.vtable.acquire(&pool.handle, null, &ticket, &amid.block));
+    var running: Running(amid.Takes, Buffer) = undefined;
+    try running.open(&host, host.options(&pool), &.{});
+    host.meanwhile = &amid.giveBack;
+    var out: [1]Buffer = undefined;
+    try expectEqual(.{ 1, abi.status.ready }, running.poll(&out));
+    out[0].deinit();
+    try expectEqual(.{ 0, abi.status.done }, running.next(&out));
+    running.close();
+    pool.waitUnreferenced();
 }
 
 test "a storm of wakes from several threads loses none" {
