@@ -8,6 +8,7 @@ const heap = @import("../../heap.zig");
 const script = @import("script.zig");
 const testing = @import("../../testing.zig");
 const Buffer = @import("../../buffer.zig").Buffer;
+const Parker = @import("../../channel/parker.zig").Parker;
 const Running = @import("../../testing_host.zig").Running;
 const TestHost = @import("../../testing_host.zig").TestHost;
 const expectEqual = std.testing.expectEqual;
@@ -159,11 +160,8 @@ test "whoever wakes a task keeps it until it is done with it" {
 const DroppingWaker = struct {
     handle: abi.WakerHandle = .{ .vtable = &vtable },
     references: std.atomic.Value(u32) = .init(1),
+    table: *const abi.SourceVTable,
     dropped: ?abi.RawHandle = null,
-
-    const Made = script.Script(waits);
-    var word: u32 = 0;
-    var ended: u32 = 0;
 
     const vtable: abi.WakerVTable = .{
         .header = .of(abi.WakerVTable),
@@ -171,14 +169,6 @@ const DroppingWaker = struct {
         .release = &release,
         .wake = &wake,
     };
-
-    fn waits(io: Io) !u64 {
-        defer ended += 1;
-        try io.futexWait(u32, &word, 0);
-        // What is left of it is done by nobody's waker.
-        try pause(io, 1);
-        return 1;
-    }
 
     fn of(handle: *const abi.WakerHandle) *DroppingWaker {
         return @alignCast(@constCast(@fieldParentPtr("handle", handle)));
@@ -196,27 +186,66 @@ const DroppingWaker = struct {
         const w = of(handle);
         const its = w.dropped orelse return;
         w.dropped = null;
-        Made.vtable.cancel(its.state.?);
-        Made.vtable.release(its.state.?);
+        w.table.cancel(its.state.?);
+        w.table.release(its.state.?);
         // Whoever called still holds it.
         std.debug.assert(w.references.load(.acquire) > 1);
     }
 };
 
 test "a waker may drop what it wakes" {
-    const Made = DroppingWaker.Made;
+    const functions = struct {
+        var word: u32 = 0;
+        var parker: *const abi.WakerHandle = undefined;
+        var ended: u32 = 0;
+
+        fn byWord(io: Io) !u64 {
+            defer ended += 1;
+            try io.futexWait(u32, &word, 0);
+            // What is left of it is done by nobody's waker.
+            try pause(io, 1);
+            return 1;
+        }
+
+        fn wakeByWord() void {
+            @import("../futex.zig").wake(&word, 1);
+        }
+
+        /// As on a channel.
+        fn byParker(io: Io) !u64 {
+            defer ended += 1;
+            const p: *Parker = try .create(io);
+            defer p.destroy();
+            parker = &p.handle;
+            parker.vtable.retain(parker);
+            p.arm();
+            try p.sleep();
+            return 1;
+        }
+
+        fn wakeByParker() void {
+            parker.vtable.wake(parker);
+            parker.vtable.release(parker);
+        }
+    };
+    try dropByWake(functions.byWord, functions.wakeByWord);
+    try dropByWake(functions.byParker, functions.wakeByParker);
+    try expectEqual(2, functions.ended);
+}
+
+fn dropByWake(comptime function: fn (Io) anyerror!u64, wake: *const fn () void) !void {
+    const Made = script.Script(function);
     var host: TestHost = .{};
     defer host.deinit();
-    var waker: DroppingWaker = .{};
+    var waker: DroppingWaker = .{ .table = &Made.vtable };
     const cx: abi.PollContext = .{ .struct_size = @sizeOf(abi.PollContext), .reserved = 0, .waker = &waker.handle };
     const handle = try testing.open(Made, host.options(null), &.{});
     var out: [1]u64 = undefined;
     var n: usize = 0;
     try expectEqual(abi.status.pending, Made.vtable.poll_batch(handle.state.?, &cx, &out, 1, &n));
     waker.dropped = handle;
-    @import("../futex.zig").wake(&DroppingWaker.word, 1);
+    wake();
     host.reap();
-    try expectEqual(1, DroppingWaker.ended);
     try expectEqual(1, waker.references.raw);
 }
 
