@@ -190,7 +190,7 @@ on_every_executor! {
             let seen = slot(number);
             assert_eq!((seen.deferred, seen.canceled), (seen.started, seen.started));
             assert!(doubled.next().await.is_none());
-            let (rest, _) = doubled.into_parts();
+            let (rest, _, _) = doubled.into_parts();
             assert_eq!(rest.collect::<Vec<_>>().await, [Ok(99)]);
         }
         let on_thread = zig::doubled(0, number).on_thread().open().unwrap();

@@ -75,8 +75,10 @@ const ByteIn = struct {
     ///
     /// After the reader has read a part of an item, this is a copy of the rest of it.
     pub fn nextBuffer(in: *ByteIn) (Io.Cancelable || error{OutOfMemory})!?Buffer {
-        if (in.takeUnread()) |unread| return try .initCopy(unread);
-        return in.receive();
+        const unread = in.peekUnread() orelse return in.receive();
+        const copy: Buffer = try .initCopy(unread);
+        _ = in.takeUnread();
+        return copy;
     }
 
     fn nextChunk(in: *ByteIn) Io.Cancelable!?[]const u8 {
@@ -94,14 +96,16 @@ const ByteIn = struct {
 
     /// What the reader has taken over and nobody has read.
     fn takeUnread(in: *ByteIn) ?[]const u8 {
+        const unread = in.peekUnread() orelse return null;
         const r = &in.interface;
-        if (r.seek < r.end) {
-            defer r.seek = r.end;
-            return r.buffer[r.seek..r.end];
-        }
-        if (in.rest.len == 0) return null;
-        defer in.rest = &.{};
-        return in.rest;
+        if (r.seek < r.end) r.seek = r.end else in.rest = &.{};
+        return unread;
+    }
+
+    fn peekUnread(in: *ByteIn) ?[]const u8 {
+        const buffered = in.interface.buffered();
+        if (buffered.len > 0) return buffered;
+        return if (in.rest.len > 0) in.rest else null;
     }
 
     /// At the end: a copy of what the reader has taken over and nobody has read.

@@ -54,3 +54,73 @@ pub fn Opening(comptime Self: type) type {
         }
     };
 }
+
+const testing = @import("testing.zig");
+const heap = @import("heap.zig");
+const types = @import("types.zig");
+const TestHost = @import("testing_host.zig").TestHost;
+const In = @import("in.zig").In;
+const Out = @import("out.zig").Out;
+const Io = std.Io;
+
+const shapes = struct {
+    fn source(_: Io, _: *Out([]const u8), _: []const u8, _: []const u8) !void {}
+    fn sink(_: Io, _: *In([]const u8), _: []const u8, _: []const u8) !u64 {
+        return 1;
+    }
+    fn transform(_: Io, _: *In([]const u8), _: *Out([]const u8), _: []const u8, _: []const u8) !void {}
+    fn numbers(_: Io, _: *In(u64), _: *Out(u64), _: []const u8, _: []const u8) !void {}
+    fn future(_: Io, _: []const u8, text: []const u8) ![]u8 {
+        return std.heap.c_allocator.dupe(u8, text);
+    }
+
+    const all = .{
+        @import("function_source.zig").FunctionSource("source", source),
+        @import("function_sink.zig").FunctionSink("sink", sink),
+        @import("function_transform.zig").FunctionTransform("transform", transform),
+        @import("function_transform.zig").FunctionTransform("numbers", numbers),
+        @import("function_future.zig").FunctionFuture("future", future),
+    };
+};
+
+/// As Rust lets go of a handle, which of a transform is two.
+fn releaseAll(comptime Made: type, handle: abi.RawHandle) void {
+    if (@TypeOf(Made.vtable) != abi.TransformVTable) return Made.vtable.release(handle.state.?);
+    Made.vtable.sink.release(handle.state.?);
+    Made.vtable.source.release(handle.state.?);
+}
+
+test "without memory for it, nothing is opened and nothing is kept, whatever it is and however it runs" {
+    const text: abi.Slice = .of("some text");
+    const args = [_]abi.Arg{
+        .{ .ty = types.desc([]const u8), .value = &text },
+        .{ .ty = types.desc([]const u8), .value = &text },
+    };
+    var host: TestHost = .{};
+    defer host.deinit();
+    var pool: testing.TestPool = undefined;
+    try pool.init(2, 64);
+    defer pool.deinit();
+    inline for (shapes.all) |Made| for ([_]u32{ 0, abi.option_thread }) |flags| {
+        var options = host.options(&pool);
+        options.flags = flags;
+        var fail_index: usize = 0;
+        while (true) : (fail_index += 1) {
+            var failing: std.testing.FailingAllocator = .init(std.testing.allocator, .{ .fail_index = fail_index });
+            heap.replacement = failing.allocator();
+            defer heap.replacement = null;
+            var handle: abi.RawHandle = undefined;
+            var record: abi.ErrorRecord = undefined;
+            const status = Made.open(&options, &args, args.len, &handle, &record);
+            if (status == abi.status.ready) releaseAll(Made, handle) else {
+                try std.testing.expectEqual(abi.status.failed, status);
+                try std.testing.expectEqualStrings("OutOfMemory", record.name.get());
+            }
+            try std.testing.expectEqual(1, host.references.raw);
+            try std.testing.expectEqual(1, pool.references.raw);
+            if (status == abi.status.ready) break;
+        }
+        // The state and the arguments, and on a thread what is kept apart.
+        try std.testing.expect(fail_index >= 3);
+    };
+}

@@ -81,7 +81,7 @@ pub fn Ring(comptime T: type) type {
 
         /// How many items there are, if neither side is at work.
         pub fn len(ring: *const Self) usize {
-            return ring.tail.raw -% ring.head.raw;
+            return ring.tail.load(.monotonic) -% ring.head.load(.monotonic);
         }
 
         /// Either side, for deciding whether to wait.

@@ -315,9 +315,15 @@ pub const Runner = struct {
         }
     }
 
-    fn unparkSlow(r: *Runner, mode: Mode) void {
+    fn unparkSlow(r: *Runner, seen: Mode) void {
         @branchHint(.cold);
-        if (r.swapMode(mode, .running)) r.wakeThread();
+        var mode = seen;
+        // Another task that parks meanwhile changes how, and not whether somebody is to be woken.
+        while (r.mode.cmpxchgWeak(mode, .running, .seq_cst, .seq_cst)) |now| switch (now) {
+            .parked, .parked_child, .parked_several => mode = now,
+            else => return,
+        };
+        r.wakeThread();
     }
 
     fn wakeThread(r: *Runner) void {
@@ -349,4 +355,20 @@ fn asyncLimit() usize {
         cpus.count.store(n, .monotonic);
     }
     return n - 1;
+}
+
+test "who is to be woken is woken, also if another task parks at that moment" {
+    var r: Runner = .init(undefined, 0);
+    // Seen before the second one parked, and acted on afterwards.
+    for ([_]Runner.Mode{ .parked, .parked_child }, 1..) |seen, turn| {
+        r.mode.store(.parked_several, .seq_cst);
+        r.unparkSlow(seen);
+        try std.testing.expectEqual(.running, r.mode.raw);
+        try std.testing.expectEqual(turn, r.epoch.raw);
+    }
+    // Nobody waits any more.
+    r.unparkSlow(.parked);
+    r.mode.store(.canceled_here, .seq_cst);
+    r.unparkSlow(.parked);
+    try std.testing.expectEqual(2, r.epoch.raw);
 }

@@ -27,6 +27,8 @@ pub const TestHost = struct {
     /// Says now and then that a descriptor is ready when it may not be.
     fickle: ?std.Random.DefaultPrng = null,
     refuse_drive: bool = false,
+    /// What another thread does while a poll asks about its timer; once.
+    meanwhile: ?*const fn () void = null,
     driven: std.ArrayList(Driven) = .empty,
     /// Calls that must come from a poll, on the stack and thread that polls.
     poll_stack: usize = 0,
@@ -156,6 +158,10 @@ pub const TestHost = struct {
     ) callconv(.c) i32 {
         const host = of(handle);
         host.checkStack();
+        if (host.meanwhile) |act| {
+            host.meanwhile = null;
+            act();
+        }
         host.mutex.lockUncancelable(io);
         defer host.mutex.unlock(io);
         if (at <= host.time) return abi.status.ready;

@@ -96,9 +96,11 @@ test {
     _ = @import("function_source.zig");
     _ = @import("function_transform.zig");
     _ = @import("handoff.zig");
+    _ = @import("opening.zig");
     _ = @import("poll_source.zig");
     _ = @import("poller.zig");
     _ = @import("ring.zig");
+    _ = @import("runner.zig");
     _ = @import("shape.zig");
     _ = @import("thread_io.zig");
     _ = @import("transform_tests.zig");

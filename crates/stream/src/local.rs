@@ -8,6 +8,7 @@ use std::task::{Context, Poll};
 
 use futures_core::{FusedFuture, FusedStream, Stream};
 use futures_sink::Sink;
+use ziggurat_core::Buffer;
 use ziggurat_zig_ffi::{Outcome, Plain, ZigError};
 
 use crate::{
@@ -21,7 +22,7 @@ use crate::{
 /// address of a `threadlocal` meanwhile, or that calls a library that does, is not made for that.
 /// Opened by `open_local()`, it is only ever polled on one thread: an executor's local tasks are
 /// where it goes (`tokio::task::LocalSet`, `smol::LocalExecutor`, a bare `block_on`). What is
-/// inside cannot be had out.
+/// inside cannot be had out, but for items that it has not delivered.
 ///
 /// What may still run elsewhere: the fibers of what is *dropped* while a `defer` of its function
 /// has to wait. The drop runs the function up to there, on this thread, and does not block it for
@@ -168,6 +169,46 @@ impl<T: Plain> Local<ZigStream<T>> {
     /// Dropping the future loses nothing.
     pub fn next_batch(&mut self) -> Local<NextBatch<'_, T>> {
         Local::new(self.inner.next_batch())
+    }
+}
+
+/// What is left in a sink, and what its function returned, as from inside.
+macro_rules! sinks {
+    ($($target:ty, [$($param:ident: $($bound:tt)+)?] [$($more:ident: $($its:tt)+)?] of $wire:ty;)*) => {$(
+        impl<$($param: $($bound)+,)? $($more: $($its)+)?> Local<$target> {
+            /// What the function returned, after the sink was closed through the [`Sink`] trait. Once.
+            pub fn take_result(&mut self) -> Option<R> {
+                self.inner.take_result()
+            }
+
+            /// Items that wait here, or that the function had not consumed when it ended.
+            pub fn unsent(&self) -> &[$wire] {
+                self.inner.unsent()
+            }
+
+            /// Ends the sink from this side and gives back the items that have not crossed, or that came
+            /// back.
+            pub fn into_unsent(self) -> Vec<$wire> {
+                self.inner.into_unsent()
+            }
+        }
+    )*};
+}
+
+sinks! {
+    ZigSink<T, R>, [T: Plain] [R: Outcome<Value = R>] of T;
+    ZigByteSink<R>, [R: Outcome<Value = R>] [] of Buffer;
+}
+
+impl<T: ?Sized + TransformItem, U: ?Sized + TransformItem> Local<ZigTransform<T, U>> {
+    /// As [`ZigTransform::unsent`].
+    pub fn unsent(&mut self) -> &[T::Wire] {
+        self.inner.unsent()
+    }
+
+    /// As [`ZigTransform::into_unsent`].
+    pub fn into_unsent(self) -> Vec<T::Wire> {
+        self.inner.into_unsent()
     }
 }
 

@@ -5,7 +5,7 @@ use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use futures_core::{FusedStream, Stream};
+use futures_core::{FusedFuture, FusedStream, Stream};
 use ziggurat_zig_ffi::abi::{RawHandle, TypeDesc};
 use ziggurat_zig_ffi::{OpenError, Plain, RawSource, ZigError};
 
@@ -180,6 +180,12 @@ impl<T: Plain> fmt::Debug for ZigStream<T> {
 pub struct NextBatch<'a, T: Plain> {
     /// `None` once it has completed.
     stream: Option<&'a mut ZigStream<T>>,
+}
+
+impl<T: Plain> FusedFuture for NextBatch<'_, T> {
+    fn is_terminated(&self) -> bool {
+        self.stream.is_none()
+    }
 }
 
 impl<'a, T: Plain> Future for NextBatch<'a, T> {

@@ -8,6 +8,8 @@ const std = @import("std");
 const Io = std.Io;
 const abi = @import("../abi.zig");
 const gpa = @import("../heap.zig").gpa;
+const thread_io = @import("../thread_io.zig");
+const coroutines = @import("../coroutine/switch.zig").supported;
 
 pub const Parker = struct {
     handle: abi.WakerHandle = .{ .vtable = &vtable },
@@ -18,7 +20,7 @@ pub const Parker = struct {
     const State = enum(u32) {
         /// The task waits, or is about to; the first wake counts.
         waiting,
-        /// A waker is about to use `io`, or is using it.
+        /// A waker is about to use `io`, or is using it. Not where that is ours.
         waking,
         woken,
         /// The task does not wait; a wake does nothing.
@@ -77,10 +79,18 @@ pub const Parker = struct {
 
     fn wake(handle: *const abi.WakerHandle) callconv(.c) void {
         const p = of(handle);
+        const ours = isOurs(p.io.vtable);
         // Acq_rel: what came before the wake is seen by whoever it wakes.
-        if (p.state.cmpxchgStrong(.waiting, .waking, .acq_rel, .monotonic) != null) return;
+        if (p.state.cmpxchgStrong(.waiting, if (ours) .woken else .waking, .acq_rel, .monotonic) != null) return;
         p.io.futexWake(State, &p.state.raw, 1);
-        p.state.store(.woken, .release);
+        if (!ours) p.state.store(.woken, .release);
+    }
+
+    /// Whether it wakes by the word alone, so that the task may be gone by then. It may be gone because of the wake:
+    /// dropped by an executor's waker, on this very thread, it must not wait for this call to be over.
+    fn isOurs(io_vtable: *const Io.VTable) bool {
+        if (io_vtable.futexWake == thread_io.vtable.futexWake) return true;
+        return coroutines and io_vtable.futexWake == @import("../coroutine/io.zig").vtable.futexWake;
     }
 };
 

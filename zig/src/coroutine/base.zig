@@ -28,26 +28,28 @@ var threaded: Io.Threaded = .{
 };
 const table: *const VTable = Io.Threaded.global_single_threaded.io().vtable;
 
-var environment: std.atomic.Value(enum(u32) { unread, reading, read }) = .init(.unread);
+const Environment = std.atomic.Value(enum(u32) { unread, reading, read });
+var environment: Environment = .init(.unread);
 
 /// For everything that may block, and so on a thread of the host's.
 pub fn io() Io {
-    readEnvironment();
+    // Not on a fiber's stack: an overflow would leave everybody waiting.
+    if (environment.load(.acquire) != .read) current.onThreadStack(&environment, readEnvironment);
     return .{ .userdata = &threaded, .vtable = table };
 }
 
 /// Late, as a program sets its own variables before it starts threads; null after `clearenv`.
-fn readEnvironment() void {
-    while (true) switch (environment.load(.acquire)) {
+fn readEnvironment(state: *Environment) void {
+    while (true) switch (state.load(.acquire)) {
         .read => return,
         .reading => std.Thread.yield() catch {},
-        .unread => if (environment.cmpxchgStrong(.unread, .reading, .acquire, .monotonic) == null) {
+        .unread => if (state.cmpxchgStrong(.unread, .reading, .acquire, .monotonic) == null) {
             const environ: *const ?[*:null]?[*:0]u8 = @ptrCast(&std.c.environ);
             if (environ.*) |variables| {
                 threaded.environ.process_environ.block.slice = std.mem.span(variables);
                 threaded.environ_initialized = false;
             }
-            environment.store(.read, .release);
+            state.store(.read, .release);
         },
     };
 }

@@ -37,7 +37,7 @@ pub const Descriptors = struct {
     /// Those that somebody waits for, and some that somebody has waited for.
     polled: std.DoublyLinkedList = .{},
 
-    /// On the polling thread's stack, or on any when the task has ended.
+    /// On the polling thread's stack.
     pub fn deinit(d: *Descriptors) void {
         var entries = d.entries.valueIterator();
         while (entries.next()) |entry| {

@@ -41,7 +41,8 @@
 //! | `tryLockStderr`, `unlockStderr`, `crashHandler` | inline |
 //! | `progressParentFile`, `inheritParentDir`, `inheritParentFile` | inline |
 //!
-//! What is written to stderr under its lock blocks as long as stderr does, as Rust's `eprintln!`.
+//! What is written to stderr under its lock blocks as long as stderr does, as Rust's `eprintln!`. The lock is the
+//! fiber's, which may park while it has it.
 //!
 //! An `Io` belongs to the fibers of its task. The one entry for other threads is `futexWake` (and so what only
 //! wakes: an event that is set, a mutex that is unlocked). Futures and groups are awaited in the task that
@@ -51,10 +52,12 @@ const std = @import("std");
 const Io = std.Io;
 const net = Io.net;
 const base = @import("base.zig");
+const current = @import("current.zig");
 const files = @import("io_files.zig");
 const operations = @import("io_operations.zig");
 const processes = @import("io_processes.zig");
 const sockets = @import("io_sockets.zig");
+const stderr = @import("io_stderr.zig");
 const tasks = @import("io_tasks.zig");
 
 /// Entries that are ours.
@@ -87,6 +90,9 @@ const ours = struct {
     pub const netConnectIp = sockets.connect;
     pub const netClose = sockets.close;
     pub const netLookup = sockets.lookup;
+    pub const lockStderr = stderr.lock;
+    pub const tryLockStderr = stderr.tryLock;
+    pub const unlockStderr = stderr.unlock;
 
     pub fn fileWriteFileStreaming(
         _: ?*anyopaque,
@@ -119,11 +125,13 @@ const ours = struct {
         return error.Unimplemented;
     }
 
-    pub fn lockStderr(userdata: ?*anyopaque, mode: ?Io.Terminal.Mode) Io.Cancelable!Io.LockedStderr {
-        while (true) {
-            if (try base.call("tryLockStderr", .{mode})) |locked| return locked;
-            try tasks.sleep(userdata, .{ .duration = .{ .raw = .fromMilliseconds(1), .clock = .awake } });
-        }
+    /// Not on the fiber's own stack: an overflow would leave std's lock locked, for the whole process.
+    pub fn random(_: ?*anyopaque, buffer: []u8) void {
+        current.onThreadStack(buffer, struct {
+            fn fill(bytes: []u8) void {
+                base.call("random", .{bytes});
+            }
+        }.fill);
     }
 };
 
@@ -144,9 +152,6 @@ const inlined = [_][]const u8{
     "netSocketCreatePair",
     "netShutdown",
     "clockResolution",
-    "random",
-    "tryLockStderr",
-    "unlockStderr",
     "progressParentFile",
     "inheritParentDir",
     "inheritParentFile",

@@ -24,7 +24,7 @@ pub fn read(o: Io.Operation.FileReadStreaming) Attempt {
     if (n == 0) return .{ .done = .{ .file_read_streaming = 0 } };
     return switch (nowait(o.file.handle, iovecs[0..n], -1)) {
         .moved => |len| .{ .done = .{ .file_read_streaming = if (len == 0) error.EndOfStream else len } },
-        .would_block => if (isSeekable(o.file.handle)) .blocks else .{
+        .would_block => if (isFile(o.file.handle)) .blocks else .{
             .wait = .{ .fd = o.file.handle, .interest = abi.interest.readable },
         },
         .unsupported => whenReady(o.file.handle, posix.POLL.IN, abi.interest.readable),
@@ -43,7 +43,7 @@ pub fn write(o: Io.Operation.FileWriteStreaming) Attempt {
         switch (linux.errno(rc)) {
             .SUCCESS => return .{ .done = .{ .file_write_streaming = rc } },
             .INTR => {},
-            .AGAIN => return if (isSeekable(o.file.handle)) .blocks else .{
+            .AGAIN => return if (isFile(o.file.handle)) .blocks else .{
                 .wait = .{ .fd = o.file.handle, .interest = abi.interest.writable },
             },
             .OPNOTSUPP, .NOSYS, .INVAL => return whenReady(o.file.handle, posix.POLL.OUT, abi.interest.writable),
@@ -55,7 +55,7 @@ pub fn write(o: Io.Operation.FileWriteStreaming) Attempt {
 /// For a descriptor that knows no calls that don't block: readiness, and then a call that may, in case
 /// somebody else was faster.
 fn whenReady(fd: i32, events: i16, interest: u32) Attempt {
-    if (isSeekable(fd)) return .blocks;
+    if (isFile(fd)) return .blocks;
     var polled = [1]posix.pollfd{.{ .fd = fd, .events = events, .revents = 0 }};
     if (posix.system.poll(&polled, 1, 0) != 0) return .blocks;
     return .{ .wait = .{ .fd = fd, .interest = interest } };
@@ -103,8 +103,15 @@ fn nowait(fd: i32, iovecs: []const posix.iovec, offset: i64) Read {
 }
 
 /// Nobody tells when such a file is ready; it always is, and takes its time.
-fn isSeekable(fd: i32) bool {
-    return linux.errno(linux.lseek(fd, 0, linux.SEEK.CUR)) == .SUCCESS;
+fn isFile(fd: i32) bool {
+    if (linux.errno(linux.lseek(fd, 0, linux.SEEK.CUR)) != .SUCCESS) return false;
+    // Timers, events, and what watches folders let themselves be sought in as well, and are ready when they are.
+    var status: linux.Statx = undefined;
+    if (linux.errno(linux.statx(fd, "", linux.AT.EMPTY_PATH, .{ .TYPE = true }, &status)) != .SUCCESS) return true;
+    return switch (status.mode & linux.S.IFMT) {
+        linux.S.IFREG, linux.S.IFDIR, linux.S.IFBLK => true,
+        else => false,
+    };
 }
 
 /// The descriptors' tickets go before the descriptors.

@@ -44,9 +44,29 @@ pub fn operate(userdata: ?*anyopaque, operation: Operation) Io.Cancelable!Operat
                 return result;
             },
             .wait => |wait| try waitFor(t, wait.fd, wait.interest),
-            .blocks => return base.offload(t, "operate", .{operation}),
+            .blocks => return offload(t, operation),
         }
     }
+}
+
+/// By a thread of the host's. Without one it says so where it can, which `base.offload` doesn't know: the errors are
+/// in the result.
+fn offload(t: *Task, operation: Operation) Io.Cancelable!Operation.Result {
+    const Call = struct {
+        operation: Operation,
+        result: Io.Cancelable!Operation.Result = undefined,
+
+        fn run(c: *@This()) void {
+            c.result = base.call("operate", .{c.operation});
+        }
+    };
+    var c: Call = .{ .operation = operation };
+    base.elsewhere(t, &c, Call.run) catch |err| switch (operation) {
+        .file_read_streaming => return .{ .file_read_streaming = err },
+        .file_write_streaming => return .{ .file_write_streaming = err },
+        else => Call.run(&c),
+    };
+    return c.result;
 }
 
 /// Until the descriptor is ready, or may be.
@@ -152,7 +172,7 @@ fn awaitBatch(t: *Task, batch: *Io.Batch, deadline: ?i64, concurrent: bool) Io.B
                     index = next;
                     continue;
                 },
-                .blocks => try base.offload(t, "operate", .{submission.operation}),
+                .blocks => try offload(t, submission.operation),
             };
             complete(batch, before, index, result);
             index = next;

@@ -77,8 +77,9 @@ fn endTask(t: *Task, fiber: *Fiber, words: []const u8) noreturn {
 
 fn markEnded(t: *Task, fiber: *Fiber, words: []const u8) void {
     t.panics.words = words;
-    // An overflow on the way to a visit.
+    // An overflow on the way to a visit, or to the poll that a slice was filled for.
     t.visit = null;
+    t.delivery = .nothing;
     fiber.done = true;
 }
 
@@ -102,11 +103,8 @@ pub fn bury(t: *Task) void {
     t.fibers = .{};
     t.live = 0;
     t.root = .finished;
-    t.host.vtable.drop_timer(t.timer_ticket);
-    t.timer_ticket = null;
     t.timers = .{};
-    t.descriptors.deinit();
-    t.descriptors = .{ .host = t.host };
+    t.dropTickets();
     // The poll is over, whatever it has room for.
     t.delivery = .full;
     t.callbacks.poisoned(t);

@@ -123,8 +123,7 @@ pub const Task = struct {
     /// No fiber is left.
     pub fn deinit(t: *Task) void {
         assert(t.fibers.first == null);
-        t.host.vtable.drop_timer(t.timer_ticket);
-        t.descriptors.deinit();
+        assert(t.timer_ticket == null);
         t.wakeup.deinit();
         t.host.vtable.release(t.host);
         t.* = undefined;
@@ -218,7 +217,6 @@ pub const Task = struct {
         const outer = current.swap(t);
         defer _ = current.swap(outer);
         overflow.prepareThread();
-        t.deliverCancel();
         // Before those that a loop of ready fibers would keep from ever being asked about.
         if (t.polls_unasked >= 8) _ = t.askHost();
         t.polls_unasked +|= 1;
@@ -226,8 +224,14 @@ pub const Task = struct {
             t.filler = null;
             t.ready.push(fiber);
         }
-        while (t.pollers.pop()) |fiber| fiber.wake(.event);
+        t.lookAgain();
         t.goOn(null);
+    }
+
+    /// At what comes with a notification and nothing else: a request to end, or a change at the hand-off.
+    fn lookAgain(t: *Task) void {
+        t.deliverCancel();
+        while (t.pollers.pop()) |fiber| fiber.wake(.event);
     }
 
     /// The rest of a poll, after `first` has stopped.
@@ -240,6 +244,7 @@ pub const Task = struct {
                     if (t.hasDelivery() or t.finished()) return;
                     if (t.askHost()) continue;
                     if (t.wakeup.wait()) return;
+                    t.lookAgain();
                     continue;
                 };
                 t.budget -|= 1;
@@ -322,8 +327,17 @@ pub const Task = struct {
             const fiber: *Fiber = @alignCast(@fieldParentPtr("all", node));
             fiber.destroy();
         }
+        t.dropTickets();
         t.root = .finished;
         t.over.store(true, .monotonic);
+    }
+
+    /// Nobody waits any more, also if the handle stays. On the polling thread's stack.
+    pub fn dropTickets(t: *Task) void {
+        if (t.timer_ticket) |ticket| t.host.vtable.drop_timer(ticket);
+        t.timer_ticket = null;
+        t.descriptors.deinit();
+        t.descriptors = .{ .host = t.host };
     }
 
     /// Asks the host about deadlines and descriptors. Whether a fiber can run because of it.

@@ -12,7 +12,7 @@ const abi = @import("../abi.zig");
 
 pub const Wakeup = struct {
     state: std.atomic.Value(State) = .init(.polling),
-    /// Notifiers that may be about to call the waker.
+    /// Notifiers that may be about to take a reference to the waker.
     notifying: std.atomic.Value(u32) = .init(0),
     /// Retained. The poller changes it only while no notifier can see it.
     waker: ?*const abi.WakerHandle = null,
@@ -49,7 +49,7 @@ pub const Wakeup = struct {
     fn replace(w: *Wakeup, waker: *const abi.WakerHandle) void {
         @branchHint(.cold);
         // Whoever notifies from here on finds the state `polling`, and leaves the waker alone. Whoever found it
-        // `waiting` is counted already, and is about to be done: the host's `wake` never polls.
+        // `waiting` is counted already, and is about to have a reference of its own.
         while (w.notifying.load(.seq_cst) != 0) std.Thread.yield() catch {};
         waker.vtable.retain(waker);
         if (w.waker) |old| old.vtable.release(old);
@@ -72,12 +72,14 @@ pub const Wakeup = struct {
     /// Any thread, with a reference to the owner.
     pub fn notify(w: *Wakeup) void {
         _ = w.notifying.fetchAdd(1, .seq_cst);
-        if (w.state.swap(.notified, .seq_cst) == .waiting) {
-            const waker = w.waker.?;
-            waker.vtable.wake(waker);
-        }
-        // Releases our last look at the waker to `replace`.
+        const waker = if (w.state.swap(.notified, .seq_cst) == .waiting) w.waker.? else null;
+        if (waker) |handle| handle.vtable.retain(handle);
+        // Releases our last look at the waker to `replace`. Not after the wake: that may drop the task on this very
+        // thread, as the wakers of executors do that are no more.
         _ = w.notifying.fetchSub(1, .release);
+        const handle = waker orelse return;
+        handle.vtable.wake(handle);
+        handle.vtable.release(handle);
     }
 };
 

@@ -31,6 +31,12 @@ fn auto_traits() {
     all::<ZigSink<u64, u64>>();
     all::<ZigByteSink<u64>>();
     all::<ByteWriter<u64>>();
+    all::<ZigTransform<u64, [u8]>>();
+    all::<Through<futures::stream::Empty<u64>, u64, [u8]>>();
+    all::<TryThrough<futures::stream::Empty<u64>, u64, [u8], ZigError>>();
+    all::<ZigFuture<[u8]>>();
+    all::<TransformBuilder<u64, [u8]>>();
+    all::<FutureBuilder<[u8]>>();
     all::<StreamBuilder<u64>>();
     all::<ByteStreamBuilder>();
     all::<SinkBuilder<u64, u64>>();
@@ -51,6 +57,26 @@ fn auto_traits() {
     error::<ZigError>();
     error::<OpenError>();
     error::<ProtocolError>();
+    error::<TransformError<ZigError>>();
+}
+
+/// As code sees it that does not know the items.
+#[test]
+fn auto_traits_of_any_transform() {
+    fn of<T: ?Sized + TransformItem, U: ?Sized + TransformItem>() {
+        send::<ZigTransform<T, U>>();
+        send::<Through<futures::stream::Empty<T::Item>, T, U>>();
+        unpin::<ZigTransform<T, U>>();
+    }
+    of::<[u8], u64>();
+}
+
+#[test]
+fn the_futures_may_be_selected() {
+    fn fused<F: futures::future::FusedFuture + Unpin>() {}
+    fused::<NextBatch<'static, u64>>();
+    fused::<ZigFuture<[u8]>>();
+    fused::<Local<NextBatch<'static, u64>>>();
 }
 
 #[cfg(all(unix, feature = "tokio"))]

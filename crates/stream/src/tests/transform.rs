@@ -12,7 +12,7 @@ use ziggurat_zig_ffi::testing::{
 
 use super::{collect, drive, next};
 use crate::{
-    OpenError, ProtocolError, ThroughZigExt, TransformError, ZigError, ZigFuture, ZigSink,
+    Local, OpenError, ProtocolError, ThroughZigExt, TransformError, ZigError, ZigFuture, ZigSink,
     ZigTransform,
 };
 
@@ -115,6 +115,26 @@ fn what_comes_back_is_bounded_and_checked() {
 }
 
 #[test]
+fn what_a_local_one_has_not_delivered_can_be_had_back() {
+    let fake = FakeSink::<u64>::new([Taking::all(), Taking::done(0)], []).returning([(vec![2], 1)]);
+    let mut sink = Local::new(ZigSink::<u64>::from_sink(fake.open(), 2).unwrap());
+    drive(async {
+        sink.feed(1).await.unwrap();
+        sink.send(2).await.unwrap();
+        assert_eq!(sink.send(3).await, Err(ZigError::Closed));
+    });
+    assert_eq!(sink.unsent(), [2, 3]);
+    assert_eq!((sink.take_result(), sink.into_unsent()), (None, vec![2, 3]));
+    fake.assert_released();
+
+    let (sink, source) = (FakeSink::new([Taking::pending(0)], []), FakeSource::new([]));
+    let mut local = Local::new(transform(&sink, &source));
+    drive(local.feed(4)).unwrap();
+    assert_eq!(local.unsent(), [4]);
+    assert_eq!(local.into_unsent(), [4]);
+}
+
+#[test]
 fn a_buffer_that_comes_back_is_released_once_and_an_impossible_one_never() {
     let buffers = Buffers::new();
     let (good, bad) = (buffers.lend(b"good"), buffers.lend(b"bad"));
@@ -161,6 +181,20 @@ fn errors_of_the_input_and_of_the_function_are_told_apart() {
     assert_eq!(sink.received(), [1]);
     sink.assert_released();
     source.assert_released();
+}
+
+#[test]
+fn an_error_of_the_input_that_was_not_delivered_is_among_the_parts() {
+    let (sink, source) = (
+        FakeSink::new([], []),
+        FakeSource::new([Crossing::pending(), Crossing::ready([5]), Crossing::pending()]),
+    );
+    let input = stream::iter([Ok(1), Err("no more"), Ok(2)]);
+    let mut through = input.try_through_zig(transform(&sink, &source));
+    assert_eq!(next(&mut through, &Task::new()), Poll::Ready(Some(Ok(5))));
+    let (mut input, _, error) = through.into_parts();
+    assert_eq!(error, Some("no more"));
+    assert_eq!(next(&mut input, &Task::new()), Poll::Ready(Some(Ok(2))));
 }
 
 #[test]

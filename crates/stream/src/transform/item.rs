@@ -25,9 +25,13 @@ pub trait TransformItem: sealed::Sealed + 'static {
     /// The type that waits to cross: itself, or [`Buffer`].
     type Wire: Send + 'static;
     /// What takes the input of a transform of these.
-    type Sink: Sink<Self::Item, Error = ZigError> + InputHalf<Self::Wire> + Unpin;
+    type Sink: Sink<Self::Item, Error = ZigError> + InputHalf<Self::Wire> + Send + Unpin;
     /// What delivers the output of a transform of these.
-    type Stream: Stream<Item = Result<Self::Item, ZigError>> + FusedStream + OutputHalf + Unpin;
+    type Stream: Stream<Item = Result<Self::Item, ZigError>>
+        + FusedStream
+        + OutputHalf
+        + Send
+        + Unpin;
 
     /// Items that cross at once, unless the builder says otherwise.
     #[doc(hidden)]

@@ -51,9 +51,10 @@ impl<S, T: ?Sized + TransformItem, U: ?Sized + TransformItem, E> TryThrough<S, T
         &self.input
     }
 
-    /// As [`Through::into_parts`](super::Through::into_parts).
-    pub fn into_parts(self) -> (S, ZigTransform<T, U>) {
-        (self.input, self.transform)
+    /// As [`Through::into_parts`](super::Through::into_parts), and the input's error if that has come and
+    /// was not delivered yet.
+    pub fn into_parts(self) -> (S, ZigTransform<T, U>, Option<E>) {
+        (self.input, self.transform, self.error)
     }
 }
 

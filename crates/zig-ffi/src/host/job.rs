@@ -33,6 +33,11 @@ impl Job {
         unsafe { (this.call)(this.ctx) }
     }
 
+    /// Whether it is this very call.
+    pub(super) fn is(&self, call: unsafe extern "C" fn(*mut c_void), ctx: *mut c_void) -> bool {
+        std::ptr::fn_addr_eq(self.call, call) && self.ctx == ctx
+    }
+
     /// It will not run, which its owner is told.
     pub(super) fn disown(self) {
         std::mem::forget(self);

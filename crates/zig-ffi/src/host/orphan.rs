@@ -63,6 +63,11 @@ impl Orphan {
         Orphan { poll, state, waker: HostWaker::new(), phase: Phase::New }
     }
 
+    /// Whether it is the one of this state.
+    pub(super) fn is(&self, state: *mut c_void) -> bool {
+        self.state == state
+    }
+
     /// Gives it back to its owner, unless it is too late for that: then it is driven to its end after
     /// all. Says whether it was given back.
     pub(super) fn disown(mut self) -> bool {

@@ -371,11 +371,13 @@ unsafe extern "C" fn offload<H: Host>(
     let job = unsafe { Job::new(call, ctx) };
     // A job that a panic drops runs, as any that is dropped.
     guarded(READY, || match host.offload(job) {
-        Ok(()) => READY,
-        Err(job) => {
-            job.disown();
+        Err(refused) if refused.is(call, ctx) => {
+            refused.disown();
             ERROR
         }
+        // What a provider gives back may be another one, which it took before: that runs as any that is
+        // dropped, and the one that it has kept may run.
+        Ok(()) | Err(_) => READY,
     })
 }
 
@@ -394,11 +396,12 @@ unsafe extern "C" fn drive<H: Host>(
     let orphan = unsafe { Orphan::new(poll, state) };
     // An orphan that a panic drops is finished by the reaper, as any that is dropped.
     guarded(READY, || match host.drive(orphan) {
-        Ok(()) => READY,
-        Err(orphan) => match orphan.disown() {
+        Err(refused) if refused.is(state) => match refused.disown() {
             true => ERROR,
             // It was polled before it was given back: too late to say that it was not taken.
             false => READY,
         },
+        // As of jobs.
+        Ok(()) | Err(_) => READY,
     })
 }

@@ -32,6 +32,8 @@ struct Seen {
     fails: Mutex<bool>,
     panics: Mutex<bool>,
     kept: Mutex<Vec<Job>>,
+    /// It keeps what it is handed, and gives back what it was handed before.
+    swaps: Mutex<bool>,
     orphan: Mutex<Option<Orphan>>,
 }
 
@@ -128,6 +130,9 @@ impl Host for Manual {
         if *self.0.fails.lock().unwrap() {
             return Err(job);
         }
+        if *self.0.swaps.lock().unwrap() {
+            return Err(std::mem::replace(&mut self.0.kept.lock().unwrap()[0], job));
+        }
         self.0.kept.lock().unwrap().push(job);
         Ok(())
     }
@@ -137,8 +142,11 @@ impl Host for Manual {
         if *self.0.fails.lock().unwrap() {
             return Err(orphan);
         }
-        *self.0.orphan.lock().unwrap() = Some(orphan);
-        Ok(())
+        let before = self.0.orphan.lock().unwrap().replace(orphan);
+        match before {
+            Some(before) if *self.0.swaps.lock().unwrap() => Err(before),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -471,6 +479,35 @@ fn an_orphan_that_is_dropped_is_finished_by_the_reaper() {
     for _ in 0..100 {
         ends.recv().unwrap();
     }
+    while orphans() != before {
+        thread::yield_now();
+    }
+}
+
+#[test]
+fn a_provider_that_gives_back_another_job_or_orphan_has_taken_the_new_one() {
+    let _alone = COUNTED.lock().unwrap();
+    let (seen, _host, user) = manual();
+    let (sender, runs) = mpsc::channel();
+    let job = |name: &'static str| {
+        let sender = sender.clone();
+        move || sender.send(name).unwrap()
+    };
+    assert_eq!(user.offload(job("first")), READY);
+    *seen.swaps.lock().unwrap() = true;
+    assert_eq!(user.offload(job("second")), READY, "the provider has it");
+    assert_eq!(runs.recv(), Ok("first"), "and what it gave back is done");
+    seen.kept.lock().unwrap().pop().unwrap().run();
+    assert_eq!(runs.recv(), Ok("second"));
+
+    let before = orphans();
+    let ((wakers, _woken), (ended, ends)) = (mpsc::channel(), mpsc::channel());
+    for _ in 0..2 {
+        assert_eq!(user.drive(orphan(0, &wakers, &ended)), READY);
+    }
+    ends.recv().unwrap();
+    drop(seen.orphan.lock().unwrap().take());
+    ends.recv().unwrap();
     while orphans() != before {
         thread::yield_now();
     }

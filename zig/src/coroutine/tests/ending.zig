@@ -244,3 +244,47 @@ test "memory that runs out is an error, wherever it does, and nothing is leaked"
     try std.testing.expect(opened > 3 and opened < 12);
     pool.waitUnreferenced();
 }
+
+const leftovers = struct {
+    /// Leaves a timer and a descriptor that it has waited for, and that it does not close.
+    fn run(io: Io, out: *Out(u64), socket: i32) !void {
+        const stream: Io.net.Stream = .{ .socket = .{ .handle = socket, .address = .{ .ip4 = .loopback(0) } } };
+        var reading = try io.concurrent(read, .{ io, stream });
+        var sleeping = try io.concurrent(sleep, .{io});
+        try pause(io, 1);
+        reading.cancel(io);
+        sleeping.cancel(io);
+        try out.send(1);
+    }
+
+    fn read(io: Io, stream: Io.net.Stream) void {
+        var buffer: [1]u8 = undefined;
+        var reader = stream.reader(io, &buffer);
+        reader.interface.fillMore() catch {};
+    }
+
+    fn sleep(io: Io) void {
+        pause(io, 1_000_000_000) catch {};
+    }
+};
+
+test "a function that has ended waits for nothing, also before its handle goes" {
+    const Leftovers = FunctionSource("leftovers", leftovers.run);
+    var sockets: [2]i32 = undefined;
+    const kind = std.os.linux.SOCK.STREAM | std.os.linux.SOCK.CLOEXEC;
+    try expectEqual(0, std.os.linux.socketpair(std.os.linux.AF.UNIX, kind, 0, &sockets));
+    defer for (sockets) |fd| {
+        _ = std.os.linux.close(fd);
+    };
+    var host: TestHost = .{};
+    defer host.deinit();
+    var running: Running(Leftovers, u64) = undefined;
+    try running.open(&host, host.options(null), &.{&sockets[0]});
+    var items: std.ArrayList(u64) = .empty;
+    defer items.deinit(std.testing.allocator);
+    try expectEqual(abi.status.done, try running.collect(&items, 4));
+    // A virtual clock would go on to where nobody waits, and an epoll has descriptors that nobody uses.
+    try expectEqual(0, host.timerWaits());
+    try expectEqual(0, host.descriptors.items.len);
+    running.close();
+}

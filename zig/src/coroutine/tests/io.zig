@@ -232,6 +232,17 @@ test "without a thread for it, an offloaded call is an error and not a wait" {
     try expectEqual(1, try script.resultOn(&host, struct {
         fn run(io: Io) !u64 {
             try std.testing.expectError(error.SystemResources, Io.Dir.openDirAbsolute(io, "/tmp", .{}));
+            // What the page cache cannot answer, here because the call fails.
+            var ends: [2]i32 = undefined;
+            try expectEqual(.SUCCESS, linux.errno(linux.pipe2(&ends, .{ .CLOEXEC = true })));
+            defer for (ends) |fd| {
+                _ = linux.close(fd);
+            };
+            const writable: Io.File = .{ .handle = ends[1], .flags = .{ .nonblocking = false } };
+            var buffer: [1]u8 = undefined;
+            var reader = writable.readerStreaming(io, &buffer);
+            try std.testing.expectError(error.ReadFailed, reader.interface.takeByte());
+            try expectEqual(error.SystemResources, reader.err.?);
             return 1;
         }
     }.run));
@@ -264,6 +275,63 @@ test "a pipe that is empty, or full, is waited for" {
     };
     try expectEqual(.SUCCESS, linux.errno(linux.pipe2(&pipes.ends, .{ .CLOEXEC = true })));
     try expectEqual(1, try script.result(pipes.run));
+}
+
+test "what only looks like a file is waited for, and a cancelation ends that" {
+    const counter = struct {
+        var fd: i32 = undefined;
+        fn read(io: Io) !u64 {
+            const file: Io.File = .{ .handle = fd, .flags = .{ .nonblocking = false } };
+            var bytes: [8]u8 = undefined;
+            var reader = file.readerStreaming(io, &bytes);
+            return reader.interface.takeInt(u64, .little) catch return reader.err.?;
+        }
+        fn run(io: Io) !u64 {
+            var canceled = try io.concurrent(read, .{io});
+            try pause(io, 1);
+            try std.testing.expectError(error.Canceled, canceled.cancel(io));
+            var future = try io.concurrent(read, .{io});
+            try pause(io, 1);
+            try expectEqual(8, linux.write(fd, std.mem.asBytes(&@as(u64, 5)), 8));
+            return future.await(io);
+        }
+    };
+    counter.fd = @intCast(linux.eventfd(0, linux.EFD.CLOEXEC));
+    defer _ = linux.close(counter.fd);
+    // Not by a thread, which could not be told to stop.
+    var host: TestHost = .{ .offload_mode = .refused };
+    defer host.deinit();
+    try expectEqual(5, try script.resultOn(&host, counter.run));
+}
+
+test "a fiber that has locked stderr keeps others out while it is parked, and not itself" {
+    try expectEqual(1, try script.result(struct {
+        var has: u32 = 0;
+        fn other(io: Io) !void {
+            _ = try io.lockStderr(&.{}, null);
+            defer io.unlockStderr();
+            try expectEqual(0, has);
+        }
+        fn run(io: Io) !u64 {
+            var future = try io.concurrent(other, .{io});
+            defer future.cancel(io) catch {};
+            {
+                var buffer: [10]u8 = undefined;
+                const locked = try io.lockStderr(&buffer, null);
+                defer io.unlockStderr();
+                has = 1;
+                defer has = 0;
+                try pause(io, 5);
+                const again = (try io.tryLockStderr(&.{}, .no_color)).?;
+                try expectEqual(locked.file_writer, again.file_writer);
+                try expectEqual(.no_color, again.terminal_mode);
+                io.unlockStderr();
+                try pause(io, 5);
+            }
+            try future.await(io);
+            return 1;
+        }
+    }.run));
 }
 
 test "two directions of one socket are waited for at the same time, and a batch takes what comes first" {

@@ -130,6 +130,39 @@ test "no overflow leaves a lock of the runtime's behind, wherever it comes" {
     other.drop();
 }
 
+test "no overflow leaves a lock of std's behind that all coroutines share" {
+    const functions = struct {
+        fn down(io: Io, left: usize) void {
+            var frame: [64]u8 = undefined;
+            std.mem.doNotOptimizeAway(&frame);
+            const stack = current.get().?.running.?.stack.usable();
+            if (@intFromPtr(&frame) - @intFromPtr(stack.ptr) > left) down(io, left) else io.random(&frame);
+            std.mem.doNotOptimizeAway(&frame);
+        }
+        fn run(io: Io, out: *Out(u64), left: u64) !void {
+            down(io, @intCast(left));
+            try out.send(left);
+        }
+    };
+    const Made = FunctionSource("random", functions.run);
+    const base = @import("../base.zig");
+    const threaded: *Io.Threaded = @ptrCast(@alignCast(base.io().userdata));
+    var host: TestHost = .{};
+    defer host.deinit();
+    var how = poisoned(&host, null);
+    how.stack_size = 32 * 1024;
+    var left: u64 = 0;
+    while (left < 8192) : (left += 64) {
+        var running: Running(Made, u64) = undefined;
+        try running.open(&host, how, &.{&left});
+        var out: [1]u64 = undefined;
+        _ = running.next(&out);
+        running.close();
+        try std.testing.expect(threaded.mutex.tryLock());
+        threaded.mutex.unlock(base.io());
+    }
+}
+
 test "an overflow in the runtime's own sections is one before they begin" {
     const functions = struct {
         /// Wakes and waits at every depth, so that some of it happens with hardly any stack left.

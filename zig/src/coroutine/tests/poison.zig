@@ -87,6 +87,27 @@ test "what was sent before comes first, then the panic, and nothing else is touc
     }
 }
 
+test "a panic on the way to the poll that a slice was filled for" {
+    const functions = struct {
+        fn run(_: Io, out: *Out(u64)) !void {
+            try out.send(1);
+            // As far as an overflow in `pauseFull` would have come.
+            @import("../current.zig").get().?.delivery = .full;
+            panic("on the way", null);
+        }
+    };
+    const Made = FunctionSource("on_the_way", functions.run);
+    var host: TestHost = .{};
+    defer host.deinit();
+    var running: Running(Made, u64) = undefined;
+    try running.open(&host, poisoned(&host, null), &.{});
+    var out: [2]u64 = undefined;
+    try expectEqual(.{ 1, abi.status.ready }, running.poll(&out));
+    try expectEqual(.{ 0, abi.status.panicked }, running.poll(&out));
+    try expectPanic(Made, running.handle, "on the way");
+    running.close();
+}
+
 /// A sibling in every kind of wait, while another fiber, or the function itself, panics.
 const siblings = struct {
     var defers: u32 = 0;

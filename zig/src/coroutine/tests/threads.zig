@@ -7,6 +7,8 @@ const current = @import("../current.zig");
 const heap = @import("../../heap.zig");
 const script = @import("script.zig");
 const testing = @import("../../testing.zig");
+const Buffer = @import("../../buffer.zig").Buffer;
+const Parker = @import("../../channel/parker.zig").Parker;
 const Running = @import("../../testing_host.zig").Running;
 const TestHost = @import("../../testing_host.zig").TestHost;
 const expectEqual = std.testing.expectEqual;
@@ -152,6 +154,157 @@ test "whoever wakes a task keeps it until it is done with it" {
     waker.stage.store(.leave, .seq_cst);
     thread.join();
     try expectEqual(memory.allocations, memory.deallocations);
+}
+
+/// Drops what it wakes, as that of an executor does which is no more.
+const DroppingWaker = struct {
+    handle: abi.WakerHandle = .{ .vtable = &vtable },
+    references: std.atomic.Value(u32) = .init(1),
+    table: *const abi.SourceVTable,
+    dropped: ?abi.RawHandle = null,
+
+    const vtable: abi.WakerVTable = .{
+        .header = .of(abi.WakerVTable),
+        .retain = &retain,
+        .release = &release,
+        .wake = &wake,
+    };
+
+    fn of(handle: *const abi.WakerHandle) *DroppingWaker {
+        return @alignCast(@constCast(@fieldParentPtr("handle", handle)));
+    }
+
+    fn retain(handle: *const abi.WakerHandle) callconv(.c) void {
+        _ = of(handle).references.fetchAdd(1, .monotonic);
+    }
+
+    fn release(handle: *const abi.WakerHandle) callconv(.c) void {
+        _ = of(handle).references.fetchSub(1, .acq_rel);
+    }
+
+    fn wake(handle: *const abi.WakerHandle) callconv(.c) void {
+        const w = of(handle);
+        const its = w.dropped orelse return;
+        w.dropped = null;
+        w.table.cancel(its.state.?);
+        w.table.release(its.state.?);
+        // Whoever called still holds it.
+        std.debug.assert(w.references.load(.acquire) > 1);
+    }
+};
+
+test "a waker may drop what it wakes" {
+    const functions = struct {
+        var word: u32 = 0;
+        var parker: *const abi.WakerHandle = undefined;
+        var ended: u32 = 0;
+
+        fn byWord(io: Io) !u64 {
+            defer ended += 1;
+            try io.futexWait(u32, &word, 0);
+            // What is left of it is done by nobody's waker.
+            try pause(io, 1);
+            return 1;
+        }
+
+        fn wakeByWord() void {
+            @import("../futex.zig").wake(&word, 1);
+        }
+
+        /// As on a channel.
+        fn byParker(io: Io) !u64 {
+            defer ended += 1;
+            const p: *Parker = try .create(io);
+            defer p.destroy();
+            parker = &p.handle;
+            parker.vtable.retain(parker);
+            p.arm();
+            try p.sleep();
+            return 1;
+        }
+
+        fn wakeByParker() void {
+            parker.vtable.wake(parker);
+            parker.vtable.release(parker);
+        }
+    };
+    try dropByWake(functions.byWord, functions.wakeByWord);
+    try dropByWake(functions.byParker, functions.wakeByParker);
+    try expectEqual(2, functions.ended);
+}
+
+fn dropByWake(comptime function: fn (Io) anyerror!u64, wake: *const fn () void) !void {
+    const Made = script.Script(function);
+    var host: TestHost = .{};
+    defer host.deinit();
+    var waker: DroppingWaker = .{ .table = &Made.vtable };
+    const cx: abi.PollContext = .{ .struct_size = @sizeOf(abi.PollContext), .reserved = 0, .waker = &waker.handle };
+    const handle = try testing.open(Made, host.options(null), &.{});
+    var out: [1]u64 = undefined;
+    var n: usize = 0;
+    try expectEqual(abi.status.pending, Made.vtable.poll_batch(handle.state.?, &cx, &out, 1, &n));
+    waker.dropped = handle;
+    wake();
+    host.reap();
+    try expectEqual(1, waker.references.raw);
+}
+
+/// What other threads do while a poll is about to wait.
+const amid = struct {
+    var handle: abi.RawHandle = undefined;
+    var block: abi.RawBuffer = undefined;
+
+    fn sleeps(io: Io) !u64 {
+        try pause(io, 1_000_000);
+        return 1;
+    }
+    const Sleeps = script.Script(sleeps);
+
+    fn cancel() void {
+        Sleeps.vtable.cancel(handle.state.?);
+    }
+
+    fn takes(io: Io, out: *@import("../../out.zig").Out([]const u8)) !void {
+        var sleeping = try io.concurrent(sleeps, .{io});
+        defer _ = sleeping.cancel(io) catch {};
+        try out.send("a block");
+    }
+    const Takes = @import("../../function_source.zig").FunctionSource("takes", takes);
+
+    fn giveBack() void {
+        (Buffer{ .raw = block }).deinit();
+    }
+};
+
+test "a cancelation amid a poll is not missed" {
+    var host: TestHost = .{};
+    defer host.deinit();
+    var running: Running(amid.Sleeps, u64) = undefined;
+    try running.open(&host, host.options(null), &.{});
+    amid.handle = running.handle;
+    host.meanwhile = &amid.cancel;
+    var out: [1]u64 = undefined;
+    try expectEqual(.{ 0, abi.status.canceled }, running.poll(&out));
+    running.close();
+}
+
+test "a block that comes home amid a poll is not missed" {
+    var host: TestHost = .{};
+    defer host.deinit();
+    var pool: testing.TestPool = undefined;
+    try pool.init(1, 64);
+    defer pool.deinit();
+    var ticket: ?*anyopaque = null;
+    try expectEqual(abi.status.ready, pool.handle.vtable.acquire(&pool.handle, null, &ticket, &amid.block));
+    var running: Running(amid.Takes, Buffer) = undefined;
+    try running.open(&host, host.options(&pool), &.{});
+    host.meanwhile = &amid.giveBack;
+    var out: [1]Buffer = undefined;
+    try expectEqual(.{ 1, abi.status.ready }, running.poll(&out));
+    out[0].deinit();
+    try expectEqual(.{ 0, abi.status.done }, running.next(&out));
+    running.close();
+    pool.waitUnreferenced();
 }
 
 test "a storm of wakes from several threads loses none" {

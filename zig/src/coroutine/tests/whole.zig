@@ -401,3 +401,34 @@ test "a sink is dropped at each poll, and does without memory from any point on"
     };
     try expect(whole > 0);
 }
+
+test "bytes of which no copy can be made are not lost" {
+    const functions = struct {
+        fn run(_: Io, in: *In([]const u8)) !u64 {
+            const reader = try in.reader();
+            if (try reader.takeByte() != 's') return error.Wrong;
+            heap.replacement = std.testing.failing_allocator;
+            const first = in.nextBuffer();
+            heap.replacement = null;
+            if (first != error.OutOfMemory) return error.Copied;
+            const buffer = (try in.nextBuffer()).?;
+            defer buffer.deinit();
+            if (!std.mem.eql(u8, buffer.slice(), "ome bytes")) return error.Lost;
+            return 1;
+        }
+    };
+    const Made = FunctionSink("copies", functions.run);
+    var host: TestHost = .{};
+    defer host.deinit();
+    var waker: testing.TestWaker = .{};
+    const cx = waker.context();
+    const handle = try testing.open(Made, host.options(null), &.{});
+    const items = [_]Buffer{.initStatic("some bytes")};
+    var n: usize = 0;
+    _ = Made.vtable.send_batch(handle.state.?, &cx, &items, 1, &n);
+    var result: u64 = 0;
+    try expectEqual(abi.status.done, Made.vtable.poll_close(handle.state.?, &cx, &result));
+    try expectEqual(1, result);
+    Made.vtable.release(handle.state.?);
+    waker.waitUnreferenced();
+}
