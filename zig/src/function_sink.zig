@@ -74,26 +74,12 @@ pub fn FunctionSink(comptime name: []const u8, comptime function: anytype) type 
             .result = result_desc,
             .retain = &Its.retainC,
             .release = &Its.releaseC,
-            .send_batch = &sendBatch,
+            .send_batch = &Its.sendBatchC,
             .poll_close = &pollClose,
             .cancel = &Its.cancelC,
             .last_error = &Its.lastErrorC,
-            .take_back = &takeBack,
+            .take_back = &Its.takeBackC,
         };
-
-        fn sendBatch(
-            ptr: *anyopaque,
-            cx: *const abi.PollContext,
-            items: *const anyopaque,
-            count: usize,
-            n: *usize,
-        ) callconv(.c) i32 {
-            return Its.of(ptr).sendBatch(cx, @as([*]const Wire, @ptrCast(@alignCast(items)))[0..count], n);
-        }
-
-        fn takeBack(ptr: *anyopaque, out: *anyopaque, cap: usize) callconv(.c) usize {
-            return Its.of(ptr).takeBack(@as([*]Wire, @ptrCast(@alignCast(out)))[0..cap]);
-        }
 
         fn pollClose(
             ptr: *anyopaque,

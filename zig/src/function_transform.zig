@@ -102,11 +102,11 @@ pub fn FunctionTransform(comptime name: []const u8, comptime function: anytype) 
             .result = types.desc(void),
             .retain = &Its.retainC,
             .release = &Its.releaseC,
-            .send_batch = &sendBatch,
+            .send_batch = &Its.sendBatchC,
             .poll_close = &pollClose,
             .cancel = &Its.cancelC,
             .last_error = &Its.lastErrorC,
-            .take_back = &takeBack,
+            .take_back = &Its.takeBackC,
         };
 
         pub const source_vtable: abi.SourceVTable = .{
@@ -119,22 +119,8 @@ pub fn FunctionTransform(comptime name: []const u8, comptime function: anytype) 
             .last_error = &Its.lastErrorC,
         };
 
-        fn sendBatch(
-            ptr: *anyopaque,
-            cx: *const abi.PollContext,
-            items: *const anyopaque,
-            count: usize,
-            n: *usize,
-        ) callconv(.c) i32 {
-            return Its.of(ptr).sendBatch(cx, @as([*]const WireIn, @ptrCast(@alignCast(items)))[0..count], n);
-        }
-
         fn pollClose(ptr: *anyopaque, cx: *const abi.PollContext, _: *anyopaque) callconv(.c) i32 {
             return Its.of(ptr).pollClose(cx);
-        }
-
-        fn takeBack(ptr: *anyopaque, out: *anyopaque, cap: usize) callconv(.c) usize {
-            return Its.of(ptr).takeBack(@as([*]WireIn, @ptrCast(@alignCast(out)))[0..cap]);
         }
 
         fn pollBatch(

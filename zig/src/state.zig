@@ -385,6 +385,20 @@ pub fn State(comptime Owner: type, comptime name: []const u8, comptime Taken: ty
             of(ptr).execution.cancel();
         }
 
+        pub fn sendBatchC(
+            ptr: *anyopaque,
+            cx: *const abi.PollContext,
+            items: *const anyopaque,
+            count: usize,
+            n: *usize,
+        ) callconv(.c) i32 {
+            return of(ptr).sendBatch(cx, @as([*]const Taken, @ptrCast(@alignCast(items)))[0..count], n);
+        }
+
+        pub fn takeBackC(ptr: *anyopaque, out: *anyopaque, cap: usize) callconv(.c) usize {
+            return of(ptr).takeBack(@as([*]Taken, @ptrCast(@alignCast(out)))[0..cap]);
+        }
+
         pub fn lastErrorC(ptr: *anyopaque, out: *abi.ErrorRecord) callconv(.c) void {
             const s = of(ptr);
             out.* = s.failure.record(name);

@@ -29,14 +29,15 @@ const BACK: usize = 64;
 pub(crate) fn take_back_plain<T: Plain>(sink: &mut RawSink, most: usize) -> Vec<T> {
     let mut items = Vec::new();
     while items.len() < most {
-        let mut room = [T::zeroed(); BACK];
-        let cap = BACK.min(most - items.len());
+        let (here, cap) = (items.len(), BACK.min(most - items.len()));
+        // In place: one may be too large for a stack.
+        items.resize(here + cap, T::zeroed());
         // SAFETY: room for `cap` items of the sink's type, which is `T`; any bit pattern is one.
-        let n = unsafe { sink.take_back(room.as_mut_ptr().cast(), cap) };
+        let n = unsafe { sink.take_back(items[here..].as_mut_ptr().cast(), cap) };
+        items.truncate(here + n);
         if n == 0 {
             break;
         }
-        items.extend_from_slice(&room[..n]);
     }
     items
 }

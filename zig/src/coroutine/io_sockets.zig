@@ -268,7 +268,7 @@ pub fn connect(
     switch (posix.errno(system.connect(fd, &storage.any, len))) {
         .SUCCESS => {},
         // Also after a signal the connection goes on being made.
-        .INPROGRESS, .INTR, .AGAIN => {
+        .INPROGRESS, .INTR => {
             try waitConnected(t, fd, deadline);
             var code: c_int = 0;
             var code_len: posix.socklen_t = @sizeOf(c_int);
@@ -312,6 +312,8 @@ fn connectError(err: posix.E) net.IpAddress.ConnectError {
     return switch (err) {
         .ADDRNOTAVAIL => error.AddressUnavailable,
         .AFNOSUPPORT => error.AddressFamilyUnsupported,
+        // Not that it is being made: nothing has begun.
+        .AGAIN => error.WouldBlock,
         .ALREADY => error.ConnectionPending,
         .CONNREFUSED => error.ConnectionRefused,
         .CONNRESET => error.ConnectionResetByPeer,

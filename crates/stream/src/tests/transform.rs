@@ -115,6 +115,20 @@ fn what_comes_back_is_bounded_and_checked() {
 }
 
 #[test]
+fn large_items_come_back_without_a_large_stack() {
+    type Large = [[u8; 4096]; 10];
+    let large = |byte| [[byte; 4096]; 10];
+    let fake = FakeSink::<Large>::new([Taking::all(), Taking::done(0)], [])
+        .returning([(vec![large(1)], 1)]);
+    let mut sink = ZigSink::<Large>::from_sink(fake.open(), 1).unwrap();
+    drive(async {
+        sink.send(large(1)).await.unwrap();
+        assert_eq!(sink.send(large(2)).await, Err(ZigError::Closed));
+    });
+    assert!(sink.unsent() == [large(1), large(2)]);
+}
+
+#[test]
 fn what_a_local_one_has_not_delivered_can_be_had_back() {
     let fake = FakeSink::<u64>::new([Taking::all(), Taking::done(0)], []).returning([(vec![2], 1)]);
     let mut sink = Local::new(ZigSink::<u64>::from_sink(fake.open(), 2).unwrap());

@@ -15,12 +15,12 @@ use crate::abi::{
     CLOCK_AWAKE, CLOCK_BOOT, CLOCK_REAL, ERROR, INTEREST_READABLE, INTEREST_WRITABLE, PENDING,
     READY,
 };
-use crate::host::{Clock, Host, HostRef, Interest, Job, Orphan, orphans};
+use crate::host::{Clock, Host, HostRef, Interest, Job, Orphan};
 use crate::testing::{HostUser, Lent, Task};
 
 /// What the tests see of a [`Manual`] host.
 #[derive(Default)]
-struct Seen {
+pub(super) struct Seen {
     now: AtomicI64,
     timers: AtomicUsize,
     resets: AtomicUsize,
@@ -29,12 +29,12 @@ struct Seen {
     registered: Mutex<Option<i32>>,
     ready: Mutex<Vec<Interest>>,
     wakers: Mutex<Vec<Waker>>,
-    fails: Mutex<bool>,
+    pub(super) fails: Mutex<bool>,
     panics: Mutex<bool>,
-    kept: Mutex<Vec<Job>>,
+    pub(super) kept: Mutex<Vec<Job>>,
     /// It keeps what it is handed, and gives back what it was handed before.
-    swaps: Mutex<bool>,
-    orphan: Mutex<Option<Orphan>>,
+    pub(super) swaps: Mutex<bool>,
+    pub(super) orphan: Mutex<Option<Orphan>>,
 }
 
 impl Seen {
@@ -151,9 +151,9 @@ impl Host for Manual {
 }
 
 /// Orphans are counted per process: whoever counts them is alone.
-static COUNTED: Mutex<()> = Mutex::new(());
+pub(super) static COUNTED: Mutex<()> = Mutex::new(());
 
-fn manual() -> (Arc<Seen>, HostRef, HostUser) {
+pub(super) fn manual() -> (Arc<Seen>, HostRef, HostUser) {
     let manual = Manual::default();
     let seen = manual.0.clone();
     let host = HostRef::new(manual);
@@ -410,105 +410,4 @@ fn a_provider_that_panics_is_an_error() {
     assert!(ends.recv().is_err());
     *seen.panics.lock().unwrap() = false;
     assert_eq!(timer.poll(0, Lent::new(&waker)), READY);
-}
-
-/// An orphan that is pending `polls` times and leaves its waker each time.
-fn orphan(
-    polls: usize,
-    wakers: &Sender<Waker>,
-    ended: &Sender<()>,
-) -> impl FnMut(Lent<'_>) -> i32 + use<> {
-    let (wakers, ended) = (wakers.clone(), ended.clone());
-    let mut left = polls;
-    move |waker| {
-        if left == 0 {
-            ended.send(()).unwrap();
-            return crate::abi::CANCELLED;
-        }
-        left -= 1;
-        wakers.send(waker.to_waker()).unwrap();
-        PENDING
-    }
-}
-
-#[test]
-fn an_orphan_that_is_not_taken_is_never_polled() {
-    let _alone = COUNTED.lock().unwrap();
-    let (seen, _host, user) = manual();
-    *seen.fails.lock().unwrap() = true;
-    let (ended, ends) = mpsc::channel::<()>();
-    let before = orphans();
-    assert_eq!(user.drive(move |_| ended.send(()).map_or(ERROR, |()| READY)), ERROR);
-    assert_eq!((orphans(), ends.recv().is_err()), (before, true));
-}
-
-#[test]
-fn an_orphan_is_finished_by_the_provider_s_polls() {
-    let _alone = COUNTED.lock().unwrap();
-    let (seen, _host, user) = manual();
-    let ((wakers, woken), (ended, ends)) = (mpsc::channel(), mpsc::channel());
-    let before = orphans();
-    assert_eq!(user.drive(orphan(1, &wakers, &ended)), READY);
-    assert_eq!(orphans(), before + 1);
-    let mut taken = seen.orphan.lock().unwrap().take().unwrap();
-    let task = Task::new();
-    let waker = task.waker();
-    let mut cx = Context::from_waker(&waker);
-    assert!(Pin::new(&mut taken).poll(&mut cx).is_pending());
-    woken.recv().unwrap().wake();
-    assert_eq!(task.wakes(), 1);
-    assert!(Pin::new(&mut taken).poll(&mut cx).is_ready());
-    assert!(Pin::new(&mut taken).poll(&mut cx).is_ready(), "and is not called again");
-    assert_eq!((orphans(), ends.try_recv()), (before, Ok(())));
-}
-
-#[test]
-fn an_orphan_that_is_dropped_is_finished_by_the_reaper() {
-    let _alone = COUNTED.lock().unwrap();
-    let (seen, _host, user) = manual();
-    let ((wakers, woken), (ended, ends)) = (mpsc::channel(), mpsc::channel());
-    let before = orphans();
-    for _ in 0..100 {
-        assert_eq!(user.drive(orphan(3, &wakers, &ended)), READY);
-        drop(seen.orphan.lock().unwrap().take());
-    }
-    assert!(orphans() > before);
-    for _ in 0..300 {
-        woken.recv().unwrap().wake();
-    }
-    for _ in 0..100 {
-        ends.recv().unwrap();
-    }
-    while orphans() != before {
-        thread::yield_now();
-    }
-}
-
-#[test]
-fn a_provider_that_gives_back_another_job_or_orphan_has_taken_the_new_one() {
-    let _alone = COUNTED.lock().unwrap();
-    let (seen, _host, user) = manual();
-    let (sender, runs) = mpsc::channel();
-    let job = |name: &'static str| {
-        let sender = sender.clone();
-        move || sender.send(name).unwrap()
-    };
-    assert_eq!(user.offload(job("first")), READY);
-    *seen.swaps.lock().unwrap() = true;
-    assert_eq!(user.offload(job("second")), READY, "the provider has it");
-    assert_eq!(runs.recv(), Ok("first"), "and what it gave back is done");
-    seen.kept.lock().unwrap().pop().unwrap().run();
-    assert_eq!(runs.recv(), Ok("second"));
-
-    let before = orphans();
-    let ((wakers, _woken), (ended, ends)) = (mpsc::channel(), mpsc::channel());
-    for _ in 0..2 {
-        assert_eq!(user.drive(orphan(0, &wakers, &ended)), READY);
-    }
-    ends.recv().unwrap();
-    drop(seen.orphan.lock().unwrap().take());
-    ends.recv().unwrap();
-    while orphans() != before {
-        thread::yield_now();
-    }
 }

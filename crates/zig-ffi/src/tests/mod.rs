@@ -3,6 +3,8 @@
 #[cfg(unix)]
 mod host;
 mod library;
+#[cfg(unix)]
+mod orphans;
 mod pool;
 mod records;
 mod sink;

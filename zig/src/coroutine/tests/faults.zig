@@ -11,6 +11,8 @@ pub threadlocal var plan: ?*Plan = null;
 
 pub const Plan = struct {
     random: std.Random.DefaultPrng,
+    /// What becomes of every attempt to connect.
+    refuse_connect: ?posix.E = null,
     /// Bytes until every connection is reset.
     bytes_until_reset: usize = std.math.maxInt(usize),
     /// How many there were.
@@ -101,6 +103,7 @@ pub fn accept4(fd: i32, address: *posix.sockaddr, len: *posix.socklen_t, flags: 
 }
 
 pub fn connect(fd: i32, address: *const posix.sockaddr, len: posix.socklen_t) c_int {
+    if (plan) |p| if (p.refuse_connect) |err| return fail(c_int, err);
     return system.connect(fd, address, len);
 }
 

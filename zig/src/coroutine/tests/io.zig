@@ -132,6 +132,21 @@ test "a connection that nobody accepts, and one that times out" {
     }.run));
 }
 
+test "a connection that is not being made is none" {
+    const faults = @import("faults.zig");
+    var plan: faults.Plan = .init(1);
+    plan.refuse_connect = .AGAIN;
+    faults.plan = &plan;
+    defer faults.plan = null;
+    try expectEqual(1, try script.result(struct {
+        fn run(io: Io) !u64 {
+            const address: net.IpAddress = .{ .ip4 = .loopback(9) };
+            try std.testing.expectError(error.WouldBlock, address.connect(io, .{ .mode = .stream }));
+            return 1;
+        }
+    }.run));
+}
+
 test "datagrams" {
     try expectEqual(5, try script.result(struct {
         fn answer(io: Io, socket: net.Socket) !void {
