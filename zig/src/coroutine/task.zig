@@ -249,7 +249,11 @@ pub const Task = struct {
             stopped = null;
             t.makeVisits(fiber);
             if (t.delivery == .full) return t.keepForPoll(fiber);
-            if (fiber.done) t.reap(fiber);
+            if (fiber.done) {
+                t.reap(fiber);
+                // After a panic, too, whoever else has been brought meanwhile.
+                if (t.finished()) return;
+            }
             if (t.budget > 0) continue;
             if (t.hasDelivery() or t.finished()) return;
             // Another poll is certain to come, so that nobody need be notified until then.
