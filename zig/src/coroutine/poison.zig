@@ -54,7 +54,7 @@ pub fn containOverflow(t: *Task, fiber: *Fiber, context: *overflow.SignalContext
         markEnded(t, fiber, overflow_message);
     }
     // Below what the poll has suspended, its stack is free.
-    const stack: [*]u8 = @ptrCast(t.poll_context);
+    const stack: [*]u8 = @ptrCast(t.slots.poll_context);
     context.callOn(stack - 512, &switchAway, fiber);
     return true;
 }
@@ -107,8 +107,6 @@ pub fn bury(t: *Task) void {
     t.timers = .{};
     t.descriptors.deinit();
     t.descriptors = .{ .host = t.host };
-    // The poll is over, whatever it has room for.
-    t.delivery = .full;
     t.callbacks.poisoned(t);
 }
 
