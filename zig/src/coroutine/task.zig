@@ -114,7 +114,7 @@ pub const Task = struct {
     /// No fiber is left.
     pub fn deinit(t: *Task) void {
         assert(t.fibers.first == null);
-        t.host.vtable.drop_timer(t.timer_ticket);
+        if (t.timer_ticket) |ticket| t.host.vtable.drop_timer(ticket);
         t.descriptors.deinit();
         t.wakeup.deinit();
         t.host.vtable.release(t.host);
