@@ -118,8 +118,8 @@ impl Args {
             // SAFETY: `start` was the length of `values` when the value was stored, so it is in bounds.
             let at = unsafe { base.add(start) };
             if ty.kind == abi::KIND_BYTES {
-                // SAFETY: `push_bytes` has left room here, which is aligned to more than a `Slice` is, and
-                // the bytes begin behind it, or `values` ends.
+                // SAFETY: `push_bytes` has left room here, aligned to more than a `Slice` is. The
+                // bytes begin behind it, or there are none and `values` may end.
                 unsafe { at.cast::<Slice>().write(Slice { ptr: at.add(1).cast(), len }) };
             }
             Arg { ty, value: at.cast_const().cast() }
