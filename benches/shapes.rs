@@ -22,8 +22,10 @@ use hyper_util::rt::TokioIo;
 use support::{Unit, case, compare};
 use tokio::net::TcpStream;
 use ziggurat::ThroughZigExt;
+use ziggurat::stream::TransformBuilder;
 use ziggurat::stream::host::TokioHost;
 use ziggurat_examples_zig::{fetch, gunzip};
+use ziggurat_tests_zig::formats::unchecked;
 
 const CHUNK: usize = 64 * 1024;
 
@@ -48,9 +50,7 @@ fn gzip(text: &[u8]) -> Bytes {
     encoder.finish().expect("a vector grows").into()
 }
 
-fn by_zig(packed: &Bytes, on_thread: bool) -> u64 {
-    let builder = gunzip();
-    let builder = if on_thread { builder.on_thread() } else { builder };
+fn by_zig(packed: &Bytes, builder: TransformBuilder<[u8], [u8]>) -> u64 {
     let transform = builder.open().expect("it opens");
     let chunks: Vec<Bytes> = (0..packed.len())
         .step_by(CHUNK)
@@ -136,7 +136,9 @@ fn requests<F: Future<Output = usize>>(at_once: usize, request: impl Fn() -> F) 
 fn main() {
     let text = text();
     let packed = gzip(&text);
-    assert_eq!(by_zig(&packed, false), text.len() as u64);
+    for builder in [gunzip(), unchecked::gunzip()] {
+        assert_eq!(by_zig(&packed, builder), text.len() as u64);
+    }
     println!("{} bytes packed in {}", text.len(), packed.len());
     compare(
         "gunzip, per byte that comes out",
@@ -144,8 +146,9 @@ fn main() {
         15,
         vec![
             case("async-compression (flate2)", || by_async_compression(&packed)),
-            case("Zig's std.compress.flate as a transform", || by_zig(&packed, false)),
-            case("the same on a thread", || by_zig(&packed, true)),
+            case("Zig's std.compress.flate as a transform", || by_zig(&packed, gunzip())),
+            case("the same on a thread", || by_zig(&packed, gunzip().on_thread())),
+            case("the same, without Zig's safety checks", || by_zig(&packed, unchecked::gunzip())),
             case("flate2, no stream", || by_flate2(&packed)),
         ],
     );

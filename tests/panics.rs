@@ -4,8 +4,10 @@
 use std::os::unix::process::ExitStatusExt;
 use std::process::Command;
 
-use futures::StreamExt;
 use futures::executor::block_on;
+use futures::{StreamExt, stream};
+use ziggurat::ThroughZigExt;
+use ziggurat::stream::TransformBuilder;
 
 /// Runs one of the victims below in a process of its own, and returns what it wrote before it aborted.
 fn last_words(victim: &str) -> String {
@@ -49,6 +51,40 @@ fn victim_on_thread() {
         let mut stream = ziggurat_tests_zig::panics(3).on_thread().open().unwrap();
         let _ = block_on(stream.next());
         unreachable!("the process has aborted");
+    }
+}
+
+#[test]
+fn a_panic_of_a_transform_names_its_function_too() {
+    for victim in ["victim_between", "victim_between_on_thread"] {
+        let text = last_words(victim);
+        assert!(
+            text.contains("panic in the Zig function `fails_between` (transform 0x"),
+            "{text}"
+        );
+        assert!(text.contains("at 3"), "{text}");
+    }
+}
+
+fn dies_between(builder: TransformBuilder<u64, u64>) {
+    let transform = builder.open().unwrap();
+    let _ = block_on(stream::iter(0..10).through_zig(transform).collect::<Vec<_>>());
+    unreachable!("the process has aborted");
+}
+
+#[test]
+#[ignore = "run by the test above"]
+fn victim_between() {
+    if is_meant() {
+        dies_between(ziggurat_tests_zig::panics::safe::fails_between(3));
+    }
+}
+
+#[test]
+#[ignore = "run by the test above"]
+fn victim_between_on_thread() {
+    if is_meant() {
+        dies_between(ziggurat_tests_zig::panics::safe::fails_between(3).on_thread());
     }
 }
 

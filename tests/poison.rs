@@ -3,11 +3,11 @@
 
 mod support;
 
-use futures::{SinkExt, StreamExt, TryStreamExt, future, poll};
+use futures::{SinkExt, StreamExt, TryStreamExt, future, poll, stream};
 use support::{Executor, wait_for};
 use ziggurat::stream::Panic;
 use ziggurat::stream::host::orphans;
-use ziggurat::{OpenError, PanicPolicy, ZigError, ZigStream};
+use ziggurat::{OpenError, PanicPolicy, ThroughZigExt, ZigError, ZigStream};
 use ziggurat_tests_zig::panics::{debug, safe};
 use ziggurat_tests_zig::{machine, numbers};
 
@@ -170,6 +170,23 @@ on_every_executor! {
             sink.send(1).await.unwrap();
             let error = sink.close().await.unwrap_err();
             assert!(matches!(&error, ZigError::Panicked(p) if &*p.message == "the end"), "{error}");
+        }
+    }
+
+    async fn a_transform_names_its_function_and_gives_first_what_came_before(_executor: Executor) {
+        for build in [debug::fails_between as fn(_) -> _, safe::fails_between] {
+            for batch in [1, 64] {
+                let transform = build(3).on_panic(POISON).batch(batch).open().unwrap();
+                let mut items = stream::iter(0..10).through_zig(transform);
+                for expected in 0..3 {
+                    assert_eq!(items.next().await.unwrap().unwrap(), expected);
+                }
+                let Some(Err(ZigError::Panicked(panic))) = items.next().await else {
+                    panic!("it has panicked");
+                };
+                assert_eq!((&*panic.function, &*panic.message), ("fails_between", "at 3"));
+                assert!(items.next().await.is_none());
+            }
         }
     }
 

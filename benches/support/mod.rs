@@ -1,8 +1,8 @@
 //! Runs the cases of a comparison interleaved in one process, and prints medians and their ratios.
 //!
 //! Machines are noisy, so a single figure says little; a ratio of medians of interleaved runs says
-//! what is faster. `ROUNDS` sets how many rounds there are; `CASES` picks the cases whose name contains
-//! it, for a profiler.
+//! what is faster. `ROUNDS` sets how many rounds there are; `CASES` picks the cases whose title and name,
+//! as in `title: name`, contain it, for a profiler.
 
 use std::hint::black_box;
 use std::time::Instant;
@@ -32,7 +32,7 @@ pub enum Unit {
 /// the first case's cost it is.
 pub fn compare(title: &str, unit: Unit, rounds: usize, mut cases: Vec<Case<'_>>) {
     if let Ok(wanted) = std::env::var("CASES") {
-        cases.retain(|case| case.name.contains(&wanted));
+        cases.retain(|case| format!("{title}: {}", case.name).contains(&wanted));
         if cases.is_empty() {
             return;
         }

@@ -9,5 +9,6 @@ fn main() {
     Build::new("zig/panics.zig").optimize(Optimize::Safe).compile("panics_safe");
     Build::new("zig/formats.zig").compile("formats");
     Build::new("zig/http.zig").compile("http");
+    Build::new("zig/unchecked.zig").optimize(Optimize::Fast).compile("unchecked");
     Build::new("zig/sync.zig").compile("sync");
 }

@@ -86,10 +86,18 @@ pub fn Exchange(comptime T: type) type {
         // The polled side.
 
         /// Moves items to `out`. None, and `null`: pending, and the waker is left. Zero: the end.
-        pub inline fn pollReceive(x: *Self, cx: *const abi.PollContext, out: []T) ?usize {
+        ///
+        /// `execution` is the one that it was made with, `slots` what it was connected to.
+        pub inline fn pollReceive(
+            x: *Self,
+            execution: *Execution,
+            slots: *Slots,
+            cx: *const abi.PollContext,
+            out: []T,
+        ) ?usize {
             return switch (x.*) {
                 .thread => |handoff| handoff.pollReceive(cx, out),
-                .coroutine => |*lane| lane.pollReceive(cx, out),
+                .coroutine => |*lane| lane.pollReceive(&execution.coroutine, slots, cx, out),
             };
         }
 
@@ -142,14 +150,6 @@ pub fn Exchange(comptime T: type) type {
                 .thread => |handoff| handoff.send(items),
                 .coroutine => |*lane| lane.send(items),
             };
-        }
-
-        /// A coroutine: its output's slice is full.
-        pub inline fn pauseFull(x: *Self) void {
-            switch (x.*) {
-                .thread => unreachable, // it has no such slice
-                .coroutine => |*lane| lane.task.pauseFull(),
-            }
         }
 
         /// Returns the next items, at least one, or none at the end; waits for them.

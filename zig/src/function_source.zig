@@ -90,8 +90,9 @@ pub fn FunctionSource(comptime name: []const u8, comptime function: anytype) typ
             cap: usize,
             n: *usize,
         ) callconv(.c) i32 {
+            const self: *Self = @ptrCast(@alignCast(ptr));
             const items = @as([*]Wire, @ptrCast(@alignCast(out)))[0..cap];
-            return Its.of(ptr).pollBatch(cx, items, n);
+            return self.state.pollBatch(&self.out.slots, cx, items, n);
         }
     };
 }

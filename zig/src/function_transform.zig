@@ -130,7 +130,9 @@ pub fn FunctionTransform(comptime name: []const u8, comptime function: anytype) 
             cap: usize,
             n: *usize,
         ) callconv(.c) i32 {
-            return Its.of(ptr).pollBatch(cx, @as([*]WireOut, @ptrCast(@alignCast(out)))[0..cap], n);
+            const self: *Self = @ptrCast(@alignCast(ptr));
+            const items = @as([*]WireOut, @ptrCast(@alignCast(out)))[0..cap];
+            return self.state.pollBatch(&self.out.slots, cx, items, n);
         }
     };
 }

@@ -10,6 +10,7 @@ const Failure = @import("failure.zig").Failure;
 const Exchange = @import("exchange.zig").Exchange;
 const PoolClient = @import("pool.zig").PoolClient;
 const Slots = @import("coroutine/lane.zig").Slots;
+const coroutines = @import("coroutine/switch.zig").supported;
 
 /// The output of a source whose items are `T`: any plain type, or `[]const u8` for runs of bytes.
 ///
@@ -38,7 +39,7 @@ fn ItemOut(comptime T: type) type {
             put(at, item);
             // Last, so that the compiler sees what the next call finds here.
             out.slots.next = after;
-            if (after == out.slots.limit) out.exchange.pauseFull();
+            if (coroutines and after == out.slots.limit) out.slots.pauseFull();
         }
 
         inline fn put(at: usize, item: T) void {

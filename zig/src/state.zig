@@ -13,6 +13,7 @@ const PoolClient = @import("pool.zig").PoolClient;
 const Runner = @import("runner.zig").Runner;
 const Side = @import("coroutine/halves.zig").Side;
 const Halves = @import("coroutine/halves.zig").Halves;
+const Slots = @import("coroutine/lane.zig").Slots;
 const Task = @import("coroutine/task.zig").Task;
 const coroutines = @import("coroutine/switch.zig").supported;
 
@@ -164,11 +165,18 @@ pub fn State(comptime Owner: type, comptime name: []const u8, comptime Taken: ty
 
         // The polled side. Where there are two, they take turns.
 
-        pub inline fn pollBatch(s: *Self, cx: *const abi.PollContext, items: []Given, n: *usize) i32 {
+        /// `slots` is what its output is connected to.
+        pub inline fn pollBatch(
+            s: *Self,
+            slots: *Slots,
+            cx: *const abi.PollContext,
+            items: []Given,
+            n: *usize,
+        ) i32 {
             n.* = 0;
             const turn = Turn.begin(s, .source, cx) orelse return abi.status.pending;
             s.startOnce();
-            const received = s.out.pollReceive(turn.context(cx), items);
+            const received = s.out.pollReceive(&s.execution, slots, turn.context(cx), items);
             n.* = received orelse 0;
             const status = if (received == null)
                 abi.status.pending

@@ -353,7 +353,7 @@ pub struct OpenOptions {
 
 /// One argument of an opened function, borrowed for the call.
 #[repr(C)]
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub struct Arg {
     /// What it is.
     pub ty: TypeDesc,

@@ -18,6 +18,9 @@ use crate::pool::HostPool;
 use crate::source::checked_table;
 use crate::{RawSink, RawSource, transform};
 
+/// As many arguments need no memory of their own, if they are small.
+const FEW: usize = 4;
+
 /// Arguments of a Zig function, in order. Values are copied in; an end of a channel is the function's
 /// when it has been opened, and until then, or if that fails, it is kept here.
 ///
@@ -32,9 +35,10 @@ use crate::{RawSink, RawSource, transform};
 #[derive(Debug, Default)]
 pub struct Args {
     /// Type, and where the value starts in `values` (bytes: how long it is as well).
-    entries: SmallVec<[(TypeDesc, usize, usize); 4]>,
-    /// The values, each at a multiple of 16 bytes. A struct's padding stays uninitialised.
-    values: SmallVec<[MaybeUninit<u128>; 4]>,
+    entries: SmallVec<[(TypeDesc, usize, usize); FEW]>,
+    /// The values, each at a multiple of 16 bytes; before bytes, room for their [`Slice`]. A struct's
+    /// padding stays uninitialised.
+    values: SmallVec<[MaybeUninit<u128>; FEW]>,
     /// The ends of channels, each of which `values` has a pointer for.
     ends: Vec<RawEnd>,
 }
@@ -62,15 +66,25 @@ impl Args {
     /// Panics when `T` is aligned to more than 16 bytes.
     pub fn push<T: Plain>(&mut self, value: T) {
         assert!(align_of::<T>() <= align_of::<u128>(), "arguments are aligned to 16 bytes at most");
-        // SAFETY: the value is readable for its size; its padding, if any, is only copied.
-        let start = unsafe { self.store(ptr::from_ref(&value).cast(), size_of::<T>()) };
+        let start = self.values.len();
+        if size_of::<T>() <= size_of::<u128>() {
+            let mut slot = MaybeUninit::<u128>::zeroed();
+            // SAFETY: there is room for the value, which is aligned to no more than the slot is.
+            unsafe { slot.as_mut_ptr().cast::<T>().write(value) };
+            self.values.push(slot);
+        } else {
+            // SAFETY: the value is readable for its size; its padding, if any, is only copied.
+            unsafe { self.store(ptr::from_ref(&value).cast(), size_of::<T>()) };
+        }
         self.entries.push((TypeDesc::of::<T>(), start, size_of::<T>()));
     }
 
     /// Adds bytes, for a Zig parameter of type `[]const u8`.
     pub fn push_bytes(&mut self, bytes: &[u8]) {
+        let start = self.values.len();
+        self.values.push(MaybeUninit::zeroed());
         // SAFETY: a slice is readable for its length.
-        let start = unsafe { self.store(bytes.as_ptr(), bytes.len()) };
+        unsafe { self.store(bytes.as_ptr(), bytes.len()) };
         self.entries.push((TypeDesc::BYTES, start, bytes.len()));
     }
 
@@ -79,8 +93,9 @@ impl Args {
     pub fn push_end(&mut self, end: RawEnd) {
         let pointer = end.as_ptr();
         let len = size_of_val(&pointer);
+        let start = self.values.len();
         // SAFETY: the pointer is readable for its size.
-        let start = unsafe { self.store(ptr::from_ref(&pointer).cast(), len) };
+        unsafe { self.store(ptr::from_ref(&pointer).cast(), len) };
         self.entries.push((end.ty(), start, len));
         self.ends.push(end);
     }
@@ -88,37 +103,35 @@ impl Args {
     /// # Safety
     ///
     /// `from` must be valid for reading `len` bytes.
-    unsafe fn store(&mut self, from: *const u8, len: usize) -> usize {
+    unsafe fn store(&mut self, from: *const u8, len: usize) {
         let start = self.values.len();
         self.values.resize(start + len.div_ceil(size_of::<u128>()), MaybeUninit::zeroed());
         // SAFETY: just made room for `len` bytes; the two do not overlap.
         unsafe { ptr::copy_nonoverlapping(from, self.values.as_mut_ptr().add(start).cast(), len) };
-        start
     }
 
     /// Calls `f` with the C view.
-    fn with_raw<R>(&self, f: impl FnOnce(&[Arg]) -> R) -> R {
-        let base = self.values.as_ptr();
-        // SAFETY: `start` was the length of `values` when the value was stored, so it is in bounds.
-        let at = |start: usize| unsafe { base.add(start) };
-        let slices: SmallVec<[Slice; 4]> = self
-            .entries
-            .iter()
-            .map(|&(_, start, len)| Slice { ptr: at(start).cast(), len })
-            .collect();
-        let raw: SmallVec<[Arg; 4]> = self
-            .entries
-            .iter()
-            .zip(&slices)
-            .map(|(&(ty, start, _), slice)| Arg {
-                ty,
-                value: match ty.kind {
-                    abi::KIND_BYTES => ptr::from_ref(slice).cast(),
-                    _ => at(start).cast(),
-                },
-            })
-            .collect();
-        f(&raw)
+    fn with_raw<R>(&mut self, f: impl FnOnce(&[Arg]) -> R) -> R {
+        const { assert!(size_of::<Slice>() <= size_of::<u128>()) };
+        let base = self.values.as_mut_ptr();
+        let view = |&(ty, start, len): &(TypeDesc, usize, usize)| {
+            // SAFETY: `start` was the length of `values` when the value was stored, so it is in bounds.
+            let at = unsafe { base.add(start) };
+            if ty.kind == abi::KIND_BYTES {
+                // SAFETY: `push_bytes` has left room here, aligned to more than a `Slice` is. The
+                // bytes begin behind it, or there are none and `values` may end.
+                unsafe { at.cast::<Slice>().write(Slice { ptr: at.add(1).cast(), len }) };
+            }
+            Arg { ty, value: at.cast_const().cast() }
+        };
+        if self.entries.len() > FEW {
+            return f(&self.entries.iter().map(view).collect::<Vec<_>>());
+        }
+        let mut raw = [Arg { ty: TypeDesc::BYTES, value: ptr::null() }; FEW];
+        for (arg, entry) in raw.iter_mut().zip(&self.entries) {
+            *arg = view(entry);
+        }
+        f(&raw[..self.entries.len()])
     }
 }
 
@@ -404,9 +417,11 @@ fn open(
     });
     match status {
         abi::READY => {
-            // They are the function's now.
-            args.ends.drain(..).for_each(|end| _ = end.into_ptr());
-            args.entries.retain(|(ty, ..)| !ty.is_end());
+            if !args.ends.is_empty() {
+                // They are the function's now.
+                args.ends.drain(..).for_each(|end| _ = end.into_ptr());
+                args.entries.retain(|(ty, ..)| !ty.is_end());
+            }
             Ok(handle)
         }
         // SAFETY: the record's texts live as long as the library.

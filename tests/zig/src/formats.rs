@@ -20,3 +20,15 @@ ziggurat_stream::bind! {
     /// The hash of all bytes.
     pub fn sha256() -> ZigByteSink<[u8; 32]>;
 }
+
+/// For benches: compiled without Zig's safety checks.
+pub mod unchecked {
+    use ziggurat_stream::ZigTransform;
+
+    ziggurat_stream::bind! {
+        library "unchecked";
+
+        /// As `gunzip -c`.
+        pub fn gunzip() -> ZigTransform<[u8], [u8]>;
+    }
+}

@@ -5,7 +5,7 @@ macro_rules! panics {
         #[doc = $what]
         pub mod $module {
             use ziggurat_channel::{Receiver, Sender};
-            use ziggurat_stream::{ZigByteStream, ZigSink, ZigStream};
+            use ziggurat_stream::{ZigByteStream, ZigSink, ZigStream, ZigTransform};
 
             ziggurat_stream::bind! {
                 library $library;
@@ -22,6 +22,8 @@ macro_rules! panics {
                 pub fn fails_in_defer(waits: u32) -> ZigStream<u64>;
                 /// Panics at an item, or at the end.
                 pub fn fails_at(limit: u64) -> ZigSink<u64, u64>;
+                /// Passes on what it is sent, and panics at an item.
+                pub fn fails_between(limit: u64) -> ZigTransform<u64, u64>;
                 /// Panics with a block in work.
                 pub fn fails_with_blocks() -> ZigByteStream;
                 /// Panics with the end of a channel.

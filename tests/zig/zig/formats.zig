@@ -23,7 +23,7 @@ pub const exports = zg.exports(.{
 const gpa = std.heap.c_allocator;
 
 /// As `gunzip -c`: also of several files in a row.
-fn gunzip(_: Io, in: *In, out: *Out) !void {
+pub fn gunzip(_: Io, in: *In, out: *Out) !void {
     const reader = try in.reader();
     var window: [flate.max_window_len]u8 = undefined;
     while (true) {

@@ -11,6 +11,7 @@ pub const exports = zg.exports(.{
     .child_fails = zg.source(childFails),
     .fails_in_defer = zg.source(failsInDefer),
     .fails_at = zg.sink(failsAt),
+    .fails_between = zg.transform(failsBetween),
     .fails_with_blocks = zg.source(failsWithBlocks),
     .fails_with_sender = zg.source(failsWithSender),
     .fails_beside_receiver = zg.source(failsBesideReceiver),
@@ -130,6 +131,14 @@ fn failsInDefer(io: Io, out: *zg.Out(u64), waits: u32) !void {
 fn failsAt(_: Io, in: *zg.In(u64), limit: u64) !u64 {
     while (try in.next()) |item| if (item == limit) @panic("the limit");
     @panic("the end");
+}
+
+/// Passes on what comes before `limit`.
+fn failsBetween(_: Io, in: *zg.In(u64), out: *zg.Out(u64), limit: u64) !void {
+    while (try in.next()) |item| {
+        if (item == limit) std.debug.panic("at {d}", .{item});
+        try out.send(item);
+    }
 }
 
 fn failsWithBlocks(_: Io, out: *zg.Out([]const u8)) !void {

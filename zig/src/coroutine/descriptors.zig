@@ -39,10 +39,13 @@ pub const Descriptors = struct {
 
     /// On the polling thread's stack.
     pub fn deinit(d: *Descriptors) void {
-        var entries = d.entries.valueIterator();
-        while (entries.next()) |entry| {
-            d.host.vtable.drop_fd(entry.*.ticket);
-            gpa.destroy(entry.*);
+        // Most have never had one.
+        if (d.entries.size > 0) {
+            var entries = d.entries.valueIterator();
+            while (entries.next()) |entry| {
+                d.host.vtable.drop_fd(entry.*.ticket);
+                gpa.destroy(entry.*);
+            }
         }
         d.entries.deinit(gpa);
         d.* = undefined;

@@ -152,7 +152,7 @@ pub const Fiber = struct {
 
     /// To the task's poll, and back when that resumes this fiber, perhaps on another thread.
     fn suspendSelf(fiber: *Fiber) void {
-        switching.switchTo(&fiber.context, fiber.task.poll_context);
+        switching.switchTo(&fiber.context, fiber.task.slots.poll_context);
     }
 
     /// As `suspendSelf`, when it is not going to be resumed.

@@ -336,7 +336,7 @@ fn closeOne(t: *Task, fd: posix.fd_t) void {
 }
 
 /// The resolver blocks, and publishes through a queue: on its thread through one of its own, whose contents
-/// then go through the caller's.
+/// then go through the caller's. What is an address already needs no resolver, and no thread.
 pub fn lookup(
     userdata: ?*anyopaque,
     name: net.HostName,
@@ -346,6 +346,15 @@ pub fn lookup(
     const t = tasks.taskOf(userdata);
     defer resolved.close(t.io());
     try t.self().checkCancel();
+    if (try literal(name.bytes, options)) |address| {
+        var results: [2]net.HostName.LookupResult = .{ .{ .address = address }, undefined };
+        const buffer = options.canonical_name_buffer;
+        if (buffer) |canonical| {
+            @memcpy(canonical[0..name.bytes.len], name.bytes);
+            results[1] = .{ .canonical_name = .{ .bytes = canonical[0..name.bytes.len] } };
+        }
+        return publish(t, resolved, results[0..if (buffer == null) 1 else 2]);
+    }
     const Lookup = struct {
         name: net.HostName,
         options: net.HostName.LookupOptions,
@@ -358,9 +367,25 @@ pub fn lookup(
     };
     var l: Lookup = .{ .name = name, .options = options };
     try base.elsewhere(t, &l, Lookup.run);
-    resolved.putAll(t.io(), l.found.buffer[0..l.found.count]) catch |err| switch (err) {
-        error.Closed => unreachable, // nobody closes it before this returns
+    try publish(t, resolved, l.found.buffer[0..l.found.count]);
+    return l.result;
+}
+
+fn publish(
+    t: *Task,
+    resolved: *Io.Queue(net.HostName.LookupResult),
+    results: []const net.HostName.LookupResult,
+) Io.Cancelable!void {
+    resolved.putAll(t.io(), results) catch |err| switch (err) {
+        error.Closed => unreachable, // nobody closes it before the look-up returns
         error.Canceled => |e| return e,
     };
-    return l.result;
+}
+
+/// The address that `name` spells, as std takes it where it does without a system's resolver.
+fn literal(name: []const u8, options: net.HostName.LookupOptions) error{UnknownHostName}!?net.IpAddress {
+    const address: net.IpAddress = net.IpAddress.parseIp6(name, options.port) catch
+        net.IpAddress.parseIp4(name, options.port) catch return null;
+    if (options.family) |family| if (address != family) return error.UnknownHostName;
+    return address;
 }

@@ -12,10 +12,14 @@ const gpa = @import("../heap.zig").gpa;
 const Io = std.Io;
 const abi = @import("../abi.zig");
 const Ring = @import("../ring.zig").Ring;
+const switching = @import("switch.zig");
 const Task = @import("task.zig").Task;
 
-/// Addresses in the slice that a poll wants filled. They lie in the function's output, so that `send` finds them
-/// at once; the task knows of them, whatever the items are.
+/// Addresses in the slice that a poll wants filled, and what a switch goes by when it is full. They lie in the
+/// function's output, so that `send` finds them at once; the task knows of them, whatever the items are.
+///
+/// One poll of one item is a chain of loads, each of an address that the one before has brought. That it is
+/// short is what makes it quick, so that both contexts are here, and not behind the task and its fiber.
 pub const Slots = struct {
     /// The first one that is still empty.
     next: usize = 0,
@@ -23,12 +27,39 @@ pub const Slots = struct {
     limit: usize = 0,
     start: usize = 0,
     end: usize = 0,
+    /// The poll, while any fiber of the task runs.
+    poll_context: switching.Context = undefined,
+    /// The fiber that has stopped in `pauseFull`, until it is entered again or its own context is set.
+    full_context: switching.Context = undefined,
+    /// In this poll, a fiber has filled the slice. The poll ends at once.
+    full: bool = false,
 
-    pub inline fn init(comptime T: type, slice: []T) Slots {
+    /// For a poll that wants `slice` filled.
+    pub inline fn set(s: *Slots, comptime T: type, slice: []T) void {
         const start = @intFromPtr(slice.ptr);
         // A slice of what there is doesn't overflow.
         const end = start +% slice.len *% @sizeOf(T);
-        return .{ .start = start, .next = start, .limit = end, .end = end };
+        s.next = start;
+        s.limit = end;
+        s.start = start;
+        s.end = end;
+        s.full = false;
+    }
+
+    /// For a poll that wants nothing.
+    pub fn clear(s: *Slots) void {
+        s.next = 0;
+        s.limit = 0;
+        s.start = 0;
+        s.end = 0;
+        s.full = false;
+    }
+
+    /// The running fiber has filled the slice: until the next poll. Not a cancelation point. What else there is to
+    /// be done is done by the poll, so that this is small where it is inlined.
+    pub inline fn pauseFull(s: *Slots) void {
+        s.full = true;
+        switching.switchTo(&s.full_context, s.poll_context);
     }
 
     pub fn isEmpty(s: *const Slots) bool {
@@ -105,7 +136,7 @@ pub fn Lane(comptime T: type) type {
                 rest = rest[n..];
                 // The rest of the function is for the next poll. Not a cancelation point, as the items are gone
                 // already.
-                if (slots.next == slots.end) l.task.pauseFull();
+                if (slots.next == slots.end) slots.pauseFull();
             }
         }
 
@@ -131,7 +162,7 @@ pub fn Lane(comptime T: type) type {
             try l.task.checkCancel();
             if (!hasItemsOrEnd(l)) {
                 // All that this poll has brought is taken.
-                if (!l.drives and !l.paired) l.task.delivery = .some;
+                if (!l.drives and !l.paired) l.task.delivered = true;
                 l.hungry += 1;
                 defer l.hungry -= 1;
                 try l.task.wait(l, hasItemsOrEnd);
@@ -162,11 +193,17 @@ pub fn Lane(comptime T: type) type {
 
         /// Runs the function until `out` is full, or nothing can run. None, and `null`: pending, and the waker
         /// is left.
-        pub inline fn pollReceive(l: *Self, cx: *const abi.PollContext, out: []T) ?usize {
-            const t = l.task;
+        /// `t` and `slots` are the lane's own, known without looking.
+        pub inline fn pollReceive(
+            l: *Self,
+            t: *Task,
+            slots: *Slots,
+            cx: *const abi.PollContext,
+            out: []T,
+        ) ?usize {
             const filler = t.beginAgain(cx) orelse return l.pollReceiveSlowly(cx, out.ptr, out.len).get();
-            t.slots.* = .init(T, out);
-            return if (t.runFiller(filler)) out.len else l.takeSlots().get();
+            slots.set(T, out);
+            return if (t.runFiller(slots, filler)) out.len else l.takeSlots().get();
         }
 
         noinline fn pollReceiveSlowly(l: *Self, cx: *const abi.PollContext, out_ptr: [*]T, out_len: usize) Count {
@@ -174,7 +211,7 @@ pub fn Lane(comptime T: type) type {
             const out = out_ptr[0..out_len];
             if (t.finished()) return .init(0);
             t.begin(cx);
-            t.slots.* = .init(T, out);
+            t.slots.set(T, out);
             // Where somebody was asked to end, each `send` looks whether it is its function.
             if (t.cancel_requests != 0) t.slots.limit = 0;
             t.run();

@@ -54,7 +54,7 @@ pub fn containOverflow(t: *Task, fiber: *Fiber, context: *overflow.SignalContext
         markEnded(t, fiber, overflow_message);
     }
     // Below what the poll has suspended, its stack is free.
-    const stack: [*]u8 = @ptrCast(t.poll_context);
+    const stack: [*]u8 = @ptrCast(t.slots.poll_context);
     context.callOn(stack - 512, &switchAway, fiber);
     return true;
 }
@@ -79,7 +79,7 @@ fn markEnded(t: *Task, fiber: *Fiber, words: []const u8) void {
     t.panics.words = words;
     // An overflow on the way to a visit, or to the poll that a slice was filled for.
     t.visit = null;
-    t.delivery = .nothing;
+    t.slots.full = false;
     fiber.done = true;
 }
 
@@ -105,8 +105,6 @@ pub fn bury(t: *Task) void {
     t.root = .finished;
     t.timers = .{};
     t.dropTickets();
-    // The poll is over, whatever it has room for.
-    t.delivery = .full;
     t.callbacks.poisoned(t);
 }
 

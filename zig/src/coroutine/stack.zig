@@ -141,7 +141,8 @@ fn roundSize(size: u64) Stack.Error!usize {
     return std.math.ceilPowerOfTwoAssert(usize, @intCast(wanted));
 }
 
-pub const max_pooled = 64;
+/// As many as a few dozen functions need that connect somewhere, which takes std four fibers each.
+pub const max_pooled = 256;
 pub const max_pooled_size = 8 * 1024 * 1024;
 
 const min_log2 = std.math.log2_int(usize, min_size);

@@ -30,8 +30,6 @@ pub const Task = struct {
     host: *const abi.HostHandle,
     /// What each fiber of the task gets.
     stack_size: u64,
-    /// The poll, while a fiber runs.
-    poll_context: switching.Context = undefined,
     running: ?*Fiber = null,
     /// What the fiber that has just stopped wants done before it goes on.
     visit: ?Fiber.Visit = null,
@@ -55,8 +53,9 @@ pub const Task = struct {
     budget: u32 = 0,
     /// The hand-off's, where the function's items go. Set by that, once both are in place.
     slots: *Slots = undefined,
-    /// What the hand-off has for this poll's caller, beside what is in `slots`.
-    delivery: Delivery = .nothing,
+    /// The hand-off has something for this poll's caller, beside what is in `slots`: the poll ends when it would
+    /// otherwise ask the host, or wait.
+    delivered: bool = false,
     /// Polls since the host was last asked about timers and descriptors.
     polls_unasked: u8 = 0,
     /// How often a fiber was asked to end. While there is none, cancelation points are free.
@@ -96,14 +95,6 @@ pub const Task = struct {
         returned,
         /// Nothing is left, or nothing ever ran.
         finished,
-    };
-
-    pub const Delivery = enum {
-        nothing,
-        /// Something: the poll ends when it would otherwise ask the host, or wait.
-        some,
-        /// As much as the caller wants: the poll ends at once.
-        full,
     };
 
     /// How much a poll may do before other tasks get their turn: fibers run, or operations that did not
@@ -183,8 +174,8 @@ pub const Task = struct {
     pub inline fn begin(t: *Task, cx: *const abi.PollContext) void {
         t.wakeup.begin(cx.waker);
         t.budget = poll_budget;
-        t.delivery = .nothing;
-        t.slots.* = .{};
+        t.delivered = false;
+        t.slots.clear();
     }
 
     /// As `begin`, when there is nothing to do but to go on with the filler. The caller then calls `runFiller`.
@@ -197,15 +188,15 @@ pub const Task = struct {
     }
 
     /// As `run`, after `beginAgain`. Whether the slice is full again; otherwise all of `run` has been done.
-    pub inline fn runFiller(t: *Task, fiber: *Fiber) bool {
+    pub inline fn runFiller(t: *Task, slots: *Slots, fiber: *Fiber) bool {
         const outer = current.swap(t);
         defer _ = current.swap(outer);
         overflow.prepareThread();
-        // What `pauseFull` leaves here is taken, so that it says something again.
-        t.delivery = .nothing;
-        t.enter(fiber);
+        t.running = fiber;
+        switching.switchTo(&slots.poll_context, slots.full_context);
+        t.running = null;
         // Still the filler, unless it has started others.
-        if (t.delivery == .full and t.filler != null) return true;
+        if (slots.full and t.filler != null) return true;
         t.filler = null;
         t.goOn(fiber);
         return false;
@@ -222,6 +213,7 @@ pub const Task = struct {
         t.polls_unasked +|= 1;
         if (t.filler) |fiber| {
             t.filler = null;
+            fiber.context = t.slots.full_context;
             t.ready.push(fiber);
         }
         t.lookAgain();
@@ -253,8 +245,12 @@ pub const Task = struct {
             };
             stopped = null;
             t.makeVisits(fiber);
-            if (t.delivery == .full) return t.keepForPoll(fiber);
-            if (fiber.done) t.reap(fiber);
+            if (t.slots.full) return t.keepForPoll(fiber);
+            if (fiber.done) {
+                t.reap(fiber);
+                // After a panic, too, whoever else has been brought meanwhile.
+                if (t.finished()) return;
+            }
             if (t.budget > 0) continue;
             if (t.hasDelivery() or t.finished()) return;
             // Another poll is certain to come, so that nobody need be notified until then.
@@ -264,18 +260,19 @@ pub const Task = struct {
     }
 
     fn hasDelivery(t: *const Task) bool {
-        return t.delivery != .nothing or !t.slots.isEmpty();
+        return t.delivered or !t.slots.isEmpty();
     }
 
     /// Runs `fiber` until it stops.
     inline fn enter(t: *Task, fiber: *Fiber) void {
         t.running = fiber;
-        switching.switchTo(&t.poll_context, fiber.context);
+        switching.switchTo(&t.slots.poll_context, fiber.context);
         t.running = null;
     }
 
     /// `fiber` has stopped in `pauseFull`.
     fn keepForPoll(t: *Task, fiber: *Fiber) void {
+        fiber.context = t.slots.full_context;
         // It has neither timer nor descriptor, but the host may still know of one.
         if (t.live == 1 and t.cancel_requests == 0 and t.timer_ticket == null and t.descriptors.isEmpty()) {
             t.filler = fiber;
@@ -447,13 +444,6 @@ pub const Task = struct {
         t.polling += 1;
         defer t.polling -= 1;
         _ = fiber.park(.poll);
-    }
-
-    /// As `pauseForPoll`, when the slice of this one is full, which ends here. What else there is to be done is done
-    /// by the poll, so that this is small where it is inlined.
-    pub inline fn pauseFull(t: *Task) void {
-        t.delivery = .full;
-        switching.switchTo(&t.self().context, t.poll_context);
     }
 
     /// As `Runner.wait`: until `isReady(context)`, which the other side's polls may change. A cancelation

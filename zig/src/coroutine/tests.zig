@@ -1,6 +1,7 @@
 //! The tests of coroutines that need a host.
 
 test {
+    _ = @import("tests/buried.zig");
     _ = @import("tests/concurrency.zig");
     _ = @import("tests/ending.zig");
     _ = @import("tests/fatal.zig");

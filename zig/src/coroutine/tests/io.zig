@@ -176,23 +176,45 @@ test "datagrams" {
     }.run));
 }
 
+fn lookUp(io: Io, spelt: []const u8, family: ?net.IpAddress.Family) !u64 {
+    var buffer: [8]net.HostName.LookupResult = undefined;
+    var queue: Io.Queue(net.HostName.LookupResult) = .init(&buffer);
+    var canonical: [net.HostName.max_len]u8 = undefined;
+    var lookup = try io.concurrent(net.HostName.lookup, .{ net.HostName{ .bytes = spelt }, io, &queue, .{
+        .port = 80,
+        .family = family,
+        .canonical_name_buffer = &canonical,
+    } });
+    defer lookup.cancel(io) catch {};
+    var found: u64 = 0;
+    while (queue.getOne(io)) |one| switch (one) {
+        .address => |address| {
+            try expectEqual(80, address.getPort());
+            found = 1;
+        },
+        .canonical_name => |name| try expectEqual(spelt.len, name.bytes.len),
+    } else |err| try expectEqual(error.Closed, err);
+    try lookup.await(io);
+    return found;
+}
+
 test "names are looked up" {
     try expectEqual(1, try script.result(struct {
         fn run(io: Io) !u64 {
-            var buffer: [8]net.HostName.LookupResult = undefined;
-            var queue: Io.Queue(net.HostName.LookupResult) = .init(&buffer);
-            const name: net.HostName = try .init("127.0.0.1");
-            var lookup = try io.concurrent(net.HostName.lookup, .{ name, io, &queue, .{ .port = 80 } });
-            defer lookup.cancel(io) catch {};
-            var found: u64 = 0;
-            while (queue.getOne(io)) |one| switch (one) {
-                .address => |address| {
-                    try expectEqual(80, address.getPort());
-                    found = 1;
-                },
-                .canonical_name => {},
-            } else |err| try expectEqual(error.Closed, err);
-            try lookup.await(io);
+            return lookUp(io, "localhost", null);
+        }
+    }.run));
+}
+
+test "an address in place of a name needs no thread" {
+    var host: TestHost = .{ .offload_mode = .refused };
+    defer host.deinit();
+    try expectEqual(2, try script.resultOn(&host, struct {
+        fn run(io: Io) !u64 {
+            const found = try lookUp(io, "127.0.0.1", null) + try lookUp(io, "::1", .ip6);
+            try std.testing.expectError(error.UnknownHostName, lookUp(io, "127.0.0.1", .ip6));
+            try std.testing.expectError(error.UnknownHostName, lookUp(io, "::1", .ip4));
+            try std.testing.expectError(error.SystemResources, lookUp(io, "localhost", null));
             return found;
         }
     }.run));

@@ -92,7 +92,7 @@ test "a panic on the way to the poll that a slice was filled for" {
         fn run(_: Io, out: *Out(u64)) !void {
             try out.send(1);
             // As far as an overflow in `pauseFull` would have come.
-            @import("../current.zig").get().?.delivery = .full;
+            @import("../current.zig").get().?.slots.full = true;
             panic("on the way", null);
         }
     };
