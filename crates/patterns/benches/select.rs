@@ -246,6 +246,17 @@ fn fed() {
         feeding("StreamMap of 10,000", Load { rounds: 1, ..MANY }, stream_map),
     ];
     compare("100 streams get an item each", Unit::Nanoseconds, 41, cases);
+    // 1 % of both, as near as it gets.
+    let few = Load { fed: 3, rounds: 3000, ..FEW };
+    let cases = vec![
+        feeding("Merge of 256, 3 get an item", few, merge),
+        feeding("Merge of 10,000, 100 get an item", MANY, merge),
+        by_hand("by hand, 3 of 256", few),
+        by_hand("by hand, 100 of 10,000", MANY),
+        feeding("select_all of 256, 3 get an item", few, select_all),
+        feeding("select_all of 10,000, 100 get an item", MANY, select_all),
+    ];
+    compare("1 % of the streams get an item each", Unit::Nanoseconds, 41, cases);
     let one = |load| Load { fed: 1, rounds: 5000, ..load };
     let cases = vec![
         feeding("Merge of 256", one(FEW), merge),

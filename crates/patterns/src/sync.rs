@@ -3,12 +3,12 @@
 #[cfg(not(ziggurat_loom))]
 pub(crate) use atomic_waker::AtomicWaker;
 #[cfg(not(ziggurat_loom))]
-pub(crate) use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+pub(crate) use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
 #[cfg(not(ziggurat_loom))]
 pub(crate) use std::sync::{Mutex, MutexGuard};
 
 #[cfg(ziggurat_loom)]
-pub(crate) use loom::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+pub(crate) use loom::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
 #[cfg(ziggurat_loom)]
 pub(crate) use loom::sync::{Mutex, MutexGuard};
 

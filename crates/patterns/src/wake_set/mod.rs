@@ -11,7 +11,7 @@ use ziggurat_core::wake::{WakeByNumber, WakerBlock, WakerRef};
 
 mod bits;
 
-use crate::sync::{AtomicU64, AtomicWaker, Ordering};
+use crate::sync::{AtomicU64, AtomicUsize, AtomicWaker, Ordering};
 pub(crate) use bits::Bits;
 
 /// The bits of a set of children, which are numbered from 0, and their wakers.
@@ -75,15 +75,11 @@ impl WakeSet {
     }
 }
 
-/// What wakers on other threads touch: a bit per child in words, and a bit per group of words in the
-/// root.
+/// What wakers on other threads touch: a bit per child in words, and a list of the words that have one.
 ///
-/// A group is one word as long as that is enough: up to 4,096 children. Beyond that it is two words,
-/// four, eight, so that there is never more than one word to look at when nobody was woken.
-///
-/// Producers set the bit in the word first, then the group's bit in the root, then wake the parent. The
-/// consumer clears them in the opposite order: the root first, then the words of the groups it named. So
-/// a bit in a word is either named by the root, or its producer is about to name it.
+/// Who sets the first bit of a word puts the word on the list, and who puts the first word on the list
+/// wakes the parent. The consumer takes the list as a whole and then the bits of each word on it. So a
+/// word that has bits is on the list, or its producer is about to put it there; and it is there once.
 ///
 /// A word lies with the wakers of its children: who wakes one finds all but the root on one cache line.
 pub struct Shared {
@@ -93,32 +89,57 @@ pub struct Shared {
 
 struct Root {
     parent: AtomicWaker,
-    groups: AtomicU64,
-    /// A group is `1 << shift` words.
-    shift: u32,
+    /// The word that was put on the list last, or `END`.
+    last: AtomicUsize,
 }
 
 /// The bits of 64 children.
 struct Word {
     bits: AtomicU64,
+    /// On the list: the word that was put there before this one, or `END`.
+    before: AtomicUsize,
     root: Arc<Root>,
     /// Which word this is.
     index: usize,
 }
 
+/// In place of a word's number: there is none.
+const END: usize = usize::MAX;
+
 impl WakeByNumber for Word {
     /// Sets the child's bit, and wakes the parent unless somebody else is about to.
     #[inline]
     fn wake(&self, number: usize) {
-        // AcqRel on both: the consumer's swaps are to see what the waker's caller did before; and where
-        // the bits were not clear, the one who set them first carries ours along, so he must be seen to
-        // have done so.
-        if self.bits.fetch_or(1 << number, Ordering::AcqRel) != 0 {
-            return;
-        }
-        let group = 1 << (self.index >> self.root.shift);
-        if self.root.groups.fetch_or(group, Ordering::AcqRel) == 0 {
+        // AcqRel: the consumer's swap is to see what the waker's caller did before; and where the bits
+        // were not clear, the one who set them first carries ours along, so he must be seen to have
+        // done so.
+        if self.bits.fetch_or(1 << number, Ordering::AcqRel) == 0 && self.root.put(self) {
             self.root.parent.wake();
+        }
+    }
+}
+
+impl Root {
+    /// Puts a word on the list. Returns whether it is the first.
+    #[inline]
+    fn put(&self, word: &Word) -> bool {
+        // Relaxed: nothing is read by way of what this names, here.
+        let mut last = self.last.load(Ordering::Relaxed);
+        loop {
+            // Relaxed: published by the exchange. The consumer has read what was here: that was before
+            // it cleared the bits, and it is only after that somebody puts the word on the list again.
+            word.before.store(last, Ordering::Relaxed);
+            // AcqRel: the consumer is to see `before` and the bits; and as above.
+            let exchanged = self.last.compare_exchange_weak(
+                last,
+                word.index,
+                Ordering::AcqRel,
+                Ordering::Relaxed,
+            );
+            match exchanged {
+                Ok(_) => return last == END,
+                Err(other) => last = other,
+            }
         }
     }
 }
@@ -126,18 +147,14 @@ impl WakeByNumber for Word {
 impl Shared {
     /// For `children` children.
     pub fn new(children: usize) -> Self {
-        let words = children.div_ceil(64).max(1);
-        Shared::with_groups(children, words.div_ceil(64).next_power_of_two().trailing_zeros())
-    }
-
-    /// As `new`, with `1 << shift` words to a group. There are at most 64 groups.
-    pub fn with_groups(children: usize, shift: u32) -> Self {
-        let words = children.div_ceil(64);
-        debug_assert!(words == 0 || (words - 1) >> shift < 64);
-        let (parent, groups) = (AtomicWaker::new(), AtomicU64::new(0));
-        let root = Arc::new(Root { parent, groups, shift });
-        let word = |index| Word { bits: AtomicU64::new(0), root: Arc::clone(&root), index };
-        let words = (0..words).map(|index| WakerBlock::new(word(index))).collect();
+        let root = Arc::new(Root { parent: AtomicWaker::new(), last: AtomicUsize::new(END) });
+        let word = |index| Word {
+            bits: AtomicU64::new(0),
+            before: AtomicUsize::new(END),
+            root: Arc::clone(&root),
+            index,
+        };
+        let words = (0..children.div_ceil(64)).map(|index| WakerBlock::new(word(index))).collect();
         Shared { root, words }
     }
 
@@ -155,37 +172,29 @@ impl Shared {
     /// Whether there is something to take.
     #[inline]
     fn has_news(&self) -> bool {
-        // Relaxed: a bit that is seen late is seen after `register`, which orders it; one that is seen is
-        // read by the swap.
-        self.root.groups.load(Ordering::Relaxed) != 0
+        // Relaxed: a word that is seen late is seen after `register`, which orders it; one that is seen
+        // is read by the swap.
+        self.root.last.load(Ordering::Relaxed) != END
     }
 
     /// Takes all bits that are set, as the numbers of words and what is in them.
     #[inline]
     pub fn take(&self, each: impl FnMut(usize, u64)) {
         if self.has_news() {
-            self.take_named(each);
+            self.take_listed(each);
         }
     }
 
     // Out of line: on the path where nobody was woken, this is a load and a branch.
     #[inline(never)]
-    fn take_named(&self, mut each: impl FnMut(usize, u64)) {
-        let Root { groups, shift, .. } = &*self.root;
-        let mut named = groups.swap(0, Ordering::AcqRel);
-        while named != 0 {
-            let first = (named.trailing_zeros() as usize) << shift;
-            named &= named - 1;
-            let end = self.words.len().min(first + (1 << shift));
-            for (index, word) in (first..end).zip(&self.words[first..end]) {
-                let bits = &word.target().bits;
-                // Relaxed: a word that the root named is seen to be set, after the swap above; a word
-                // that it did not name, and that is seen too late here, is named by its producer in a
-                // moment.
-                if bits.load(Ordering::Relaxed) != 0 {
-                    each(index, bits.swap(0, Ordering::AcqRel));
-                }
-            }
+    fn take_listed(&self, mut each: impl FnMut(usize, u64)) {
+        let mut next = self.root.last.swap(END, Ordering::AcqRel);
+        while next != END {
+            let (index, word) = (next, self.words[next].target());
+            // Relaxed: written before the word was put on the list, which was seen by the swap above.
+            // Read before the bits are cleared: from then on somebody may put it on the list anew.
+            next = word.before.load(Ordering::Relaxed);
+            each(index, word.bits.swap(0, Ordering::AcqRel));
         }
     }
 }

@@ -319,7 +319,7 @@ fn leaves_an_item_behind() {
 }
 
 #[test]
-#[should_panic(expected = "one poll polled the source more than 256 times")]
+#[should_panic(expected = "one poll polled the source more than 128 times")]
 fn is_a_hog() {
     laws::stream("hog", |source, _| {
         Layered::new(source, |source, last: &mut VecDeque<Token>, cx| {
@@ -336,7 +336,7 @@ fn is_a_hog() {
 }
 
 #[test]
-#[should_panic(expected = "one poll polled the source more than 256 times")]
+#[should_panic(expected = "one poll polled the source more than 128 times")]
 fn takes_much_at_once() {
     laws::stream("thousands", |source, _| source.chunks(1000)).check();
 }

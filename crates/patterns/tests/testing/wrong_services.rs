@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use futures::FutureExt;
@@ -245,4 +245,87 @@ fn leaves_a_timer_behind() {
         })
     })
     .check();
+}
+
+#[test]
+#[should_panic(expected = "one poll calls a service that fails at once only so often")]
+fn tries_again_without_a_pause() {
+    #[derive(Clone)]
+    struct Insistent;
+    impl Layered for Insistent {
+        fn call(inner: &mut Inner, token: Token) -> Answer {
+            let (first, mut again) = (inner.call(token.clone()), inner.clone());
+            async move {
+                let mut answer = first.await;
+                for _ in 0..200 {
+                    if answer.is_err() {
+                        answer = again.ready().await?.call(token.clone()).await;
+                    }
+                }
+                answer
+            }
+            .boxed()
+        }
+    }
+    check::<Insistent>("insistent");
+}
+
+/// Two ways to answer the second of two questions for readiness.
+struct Asked<T> {
+    inner: Inner,
+    timer: T,
+    ready: bool,
+    /// Pays for each question with a second of the next caller's time; else it is not ready any more.
+    pays: bool,
+    questions: u64,
+    sleep: Option<Pin<Box<dyn Future<Output = ()>>>>,
+}
+
+impl<T: Timer<Sleep: 'static>> Asked<T> {
+    fn new(inner: Inner, timer: T, pays: bool) -> Self {
+        Asked { inner, timer, ready: false, pays, questions: 0, sleep: None }
+    }
+}
+
+impl<T: Timer<Sleep: 'static>> Service<Token> for Asked<T> {
+    type Response = Token;
+    type Error = Fault;
+    type Future = Answer;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Fault>> {
+        if self.ready && !self.pays {
+            self.ready = false;
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        if let Some(sleep) = &mut self.sleep {
+            ready!(sleep.as_mut().poll(cx));
+            self.sleep = None;
+        }
+        ready!(self.inner.poll_ready(cx))?;
+        self.questions += 1;
+        self.ready = true;
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, token: Token) -> Answer {
+        self.ready = false;
+        let debt = Duration::from_secs(std::mem::take(&mut self.questions));
+        self.sleep = Some(Box::pin(self.timer.sleep(debt)));
+        self.inner.call(token).boxed()
+    }
+}
+
+#[test]
+#[should_panic(expected = "to ask for it again takes nothing more: it was ready, and then not")]
+fn is_ready_only_once() {
+    laws::service("fickle", |inner, clock| Asked::new(inner, clock.clone(), false)).check();
+}
+
+#[test]
+#[should_panic(
+    expected = "to ask for it again takes nothing more: with one question each: (2s, 3)"
+)]
+fn takes_a_token_per_question() {
+    laws::service("taker", |inner, clock| Asked::new(inner, clock.clone(), true)).check();
 }

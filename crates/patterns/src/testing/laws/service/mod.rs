@@ -45,6 +45,8 @@ where
 ///   error of the layer's own may come.
 /// * A drop at any time cancels the call, and leaves neither tokens nor timers behind.
 /// * Readiness that is not used is given back, and so is that of a call that is cancelled.
+/// * Readiness lasts until the call: to ask for it again takes nothing more.
+/// * One poll calls a service that fails at once at most 128 times.
 /// * Clones are independent ([`clones`](Self::clones)).
 ///
 /// ```
@@ -128,7 +130,7 @@ where
         for scene in scenes::SCENES {
             Case::new(&self, scene, &ids).check(&mut report);
         }
-        Case::new(&self, &scenes::SCENES[0], &ids).check_given_back(&mut report);
+        Case::new(&self, &scenes::SCENES[0], &ids).check_own_scenes(&mut report);
         report.finish();
     }
 }

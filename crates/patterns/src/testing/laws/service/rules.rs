@@ -1,12 +1,15 @@
 //! Each law of service layers, as a function.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use tower_service::Service;
 
 use super::scenes::{Caller, Scene};
 use super::{Inner, ServiceLaws};
 use crate::testing::laws::jobs::{Job, Jobs};
 use crate::testing::laws::report::{Broken, Report, Verdict, require};
-use crate::testing::{Ledger, Reply, ServiceProbe, Token};
+use crate::testing::{Fault, Ledger, Reply, ServiceProbe, Token};
 use crate::time::TestClock;
 
 const CONSTRUCTION: &str = "construction arms no timer and polls nothing";
@@ -16,6 +19,11 @@ const FAULT: &str = "errors come through";
 const LEAK: &str = "a drop at any time leaves no call, no item and no timer behind";
 const GIVEN_BACK: &str = "readiness that is not used is given back";
 const CLONES: &str = "clones are independent";
+const LASTS: &str = "readiness lasts until the call, and to ask for it again takes nothing more";
+const COOPERATION: &str = "one poll calls a service that fails at once only so often";
+
+/// How often one poll may call the service inside.
+const CALLS_PER_POLL: usize = 128;
 
 /// A layer and a scene.
 pub(super) struct Case<'a, S: Service<Token>, F> {
@@ -58,13 +66,15 @@ where
         report.run(name, CONDUCT, || self.outcome(true));
         report.run(name, CONDUCT, || self.drops());
         report.run(name, CONDUCT, || self.clones());
+        report.run(name, CONDUCT, || self.lasts());
     }
 
     /// Puts the layer through the laws that bring a scene of their own.
-    pub(super) fn check_given_back(&self, report: &mut Report) {
+    pub(super) fn check_own_scenes(&self, report: &mut Report) {
         let name = "two callers and one place";
         report.run(name, CONDUCT, || self.given_back(Reserve::Ready));
         report.run(name, CONDUCT, || self.given_back(Reserve::Call));
+        report.run("an error at once, for ever", COOPERATION, || self.cooperation());
     }
 
     /// Making the service arms no timer and polls nothing. It works outside any runtime, as there is none
@@ -103,7 +113,7 @@ where
             let (world, service) = self.start();
             let mut caller = Caller::new(service, world.ledger.token(0));
             self.call(&world, &mut caller, limit, false)?;
-            let Caller { service, request, response, result } = caller;
+            let Caller { service, request, response, result, .. } = caller;
             drop((request, response, result));
             let calls = world.probe.in_flight();
             require(calls == 0, LEAK, || {
@@ -171,6 +181,47 @@ where
         drop(job);
         let given = outcome.is_ok() && second.result.is_some();
         require(given, GIVEN_BACK, || format!("nobody else gets what was taken by {reserve:?}"))
+    }
+
+    /// Three calls take as long, and call the inner service as often, when each of them asks for
+    /// readiness twice: no permit and no token is taken again.
+    fn lasts(&self) -> Verdict {
+        let run = |asks_twice| -> Result<_, Broken> {
+            let (world, mut service) = self.start();
+            for id in 0..3 {
+                let mut caller = Caller::new(service, world.ledger.token(id));
+                caller.asks_twice = asks_twice;
+                self.call(&world, &mut caller, usize::MAX, false)?;
+                require(!caller.fickle, LASTS, || "it was ready, and then not".to_owned())?;
+                match (caller.service, caller.result) {
+                    (Some(same), Some(Ok(_))) => service = same,
+                    _ => break,
+                }
+            }
+            Ok((world.clock.elapsed(), world.probe.calls()))
+        };
+        let (once, twice) = (run(false)?, run(true)?);
+        require(once == twice, LASTS, || {
+            format!("with one question each: {once:?} and so many calls; with two: {twice:?}")
+        })
+    }
+
+    /// A layer that would try again until there is an answer gives others a turn in between.
+    fn cooperation(&self) -> Verdict {
+        let (clock, ledger) = (TestClock::new(), Ledger::new());
+        let calls = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&calls);
+        let inner = Inner::new(&clock, move |_| {
+            let before = counted.fetch_add(1, Ordering::Relaxed);
+            assert!(before < CALLS_PER_POLL, "one poll made more than {CALLS_PER_POLL} calls");
+            Reply::err(Fault(1))
+        });
+        let mut caller = Caller::new((self.laws.make)(inner, &clock), ledger.token(0));
+        let job = Job::new(|cx| {
+            calls.store(0, Ordering::Relaxed);
+            caller.poll(cx)
+        });
+        Jobs { limit: 100, ..Jobs::new(&clock) }.run(&mut [job], || false)
     }
 
     fn start(&self) -> (World, S) {

@@ -76,11 +76,22 @@ pub(super) struct Caller<S: Service<Token>> {
     pub request: Option<Token>,
     pub response: Option<Pin<Box<S::Future>>>,
     pub result: Option<Result<S::Response, S::Error>>,
+    /// Asks for readiness once more before it calls.
+    pub asks_twice: bool,
+    /// Was ready, and then no longer.
+    pub fickle: bool,
 }
 
 impl<S: Service<Token>> Caller<S> {
     pub(super) fn new(service: S, request: Token) -> Self {
-        Caller { service: Some(service), request: Some(request), response: None, result: None }
+        Caller {
+            service: Some(service),
+            request: Some(request),
+            response: None,
+            result: None,
+            asks_twice: false,
+            fickle: false,
+        }
     }
 
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
@@ -90,6 +101,9 @@ impl<S: Service<Token>> Caller<S> {
                 self.result = Some(Err(error));
                 self.service = None;
                 return Poll::Ready(());
+            }
+            if self.asks_twice {
+                self.fickle |= !matches!(service.poll_ready(cx), Poll::Ready(Ok(())));
             }
             let request = self.request.take().expect("one call");
             self.response = Some(Box::pin(service.call(request)));

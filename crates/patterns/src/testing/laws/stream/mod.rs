@@ -88,7 +88,7 @@ fn only<T>(sources: Vec<T>) -> T {
 /// * The source is not polled after it has returned `None`. Nothing panics.
 /// * After `None` comes `None`, and [`FusedStream::is_terminated`] says so.
 /// * `size_hint` is true before every poll, and promises nothing after `None`.
-/// * One poll polls a source that is always ready, with items, one item or errors, at most 256 times
+/// * One poll polls a source that is always ready, with items, one item or errors, at most 128 times
 ///   ([`bound`](Self::bound)).
 /// * Every `Pending` is followed by a wake, of the waker of the last poll, unless the source stalls.
 /// * A poll without a wake changes nothing.
@@ -131,7 +131,7 @@ impl<I, S: FusedStream, F> StreamLaws<I, S, F> {
             name: name.to_owned(),
             count,
             make,
-            bound: 256,
+            bound: 128,
             ordered: true,
             lossy: false,
             faults: None,
