@@ -12,10 +12,10 @@
 //!
 //! Why no wake is lost: a publication on the parker's own thread is before or after the parking in that
 //! thread's order, and either is seen by the other. After a publication on another thread the publisher
-//! leaves, unless it had left before. If the parker's fence is before that of leaving, in the one order of
-//! such fences, the publisher sees `PARKED`. If it is behind, the parker sees the publication; and later
-//! ones are made when it sees that the publisher has left (or where it has settled since), and passes the
-//! heavy barrier.
+//! leaves, unless it had left before. If the parker's fence is before that of leaving, in the one order
+//! of such fences, the publisher sees `PARKED`. If it is behind, the parker sees the publication; and of
+//! later ones it sees that the publisher has left (or where it has settled since), and passes the heavy
+//! barrier.
 //!
 //! A home is a hint of where it pays not to call the system, and "nowhere" is always right: an end in
 //! the other language is nowhere.

@@ -413,8 +413,8 @@ impl Inner {
         }
     }
 
-    /// Decides how the word's publishers and parkers share the cost of their barriers; under the lock, and
-    /// after the parker's fence. `true`: the parker has to call [`fence::heavy`].
+    /// Decides how the word's publishers and parkers share the cost of their barriers; under the lock,
+    /// and after the parker's fence. `true`: the parker has to call [`fence::heavy`].
     fn judge(&mut self, word: &AtomicU32, Publisher { passed, home }: Publisher<'_>) -> bool {
         if !fence::is_asymmetric() {
             return false;
