@@ -111,7 +111,7 @@ async fn produce<T: Item, P: Peer<T>>(mut tx: P::Tx, load: Load) -> u64 {
 async fn consume<T: Item, P: Peer<T>>(mut rx: P::Rx, load: Load) -> u64 {
     let mut sum = 0;
     if load.batch == 1 {
-        while let Some(item) = P::recv(&mut rx).await {
+        while let Some(item) = P::recv(&mut rx).await.item() {
             sum += item.number();
         }
     } else {
@@ -167,12 +167,12 @@ fn round_trips<P: Peer<u64>>(executor: &Executor) -> u64 {
         Box::pin(async move {
             for i in 0..TRIPS {
                 P::send(&mut there, i).await;
-                assert_eq!(P::recv(&mut home).await, Some(i));
+                assert_eq!(P::recv(&mut home).await.item(), Some(i));
             }
             0
         }),
         Box::pin(async move {
-            while let Some(i) = P::recv(&mut here).await {
+            while let Some(i) = P::recv(&mut here).await.item() {
                 P::send(&mut back, i).await;
             }
             0

@@ -86,6 +86,16 @@ pub(crate) fn after_exchange() {
     }
 }
 
+/// A full fence right behind a sequentially consistent read-modify-write, which on x86 is one already.
+#[inline(always)]
+pub(crate) fn behind_exchange() {
+    if cfg!(all(target_arch = "x86_64", not(any(miri, ziggurat_loom)))) {
+        light();
+    } else {
+        crate::sync::fence(crate::sync::Ordering::SeqCst);
+    }
+}
+
 /// The parker's half, when the ring is asymmetric.
 #[cold]
 pub(crate) fn heavy() {

@@ -114,6 +114,7 @@
 //! | 0 [`PARKED`] | somebody of that side is in the waiting list: call `wake` after a publication |
 //! | 1 [`STRICT`] | one-to-one: publishers pass a barrier |
 //! | 2 [`ENDED`] | one-to-one, in `receivers`: closed |
+//! | 3 [`SETTLED`] | one-to-one: the publisher itself wants to see where it is, see `home.rs` |
 //!
 //! This is Dekker's problem. A publisher publishes, and then reads the other side's parked word; a parker
 //! sets `PARKED`, passes a full fence, and then looks for what it waits for. One of them has to see the
@@ -137,8 +138,10 @@
 //! fence and loads it again. The parker's barrier is `membarrier(2)` as long as the word is not `STRICT`,
 //! and its fence alone when it is. A side that parks often makes its word strict, by way of one
 //! `membarrier`, and so shares the cost; it becomes lenient again, under the list's lock and with nobody
-//! in the list, when there was a long run without parking. Without bit 0 in `flags` a word is always
-//! strict.
+//! else in the list, when there was a long run without parking. Without bit 0 in `flags` a word is always
+//! strict. A publisher in Rust that takes turns with the parker on one thread makes both barriers
+//! unnecessary: it sets [`SETTLED`] for itself, and looks after each publication whether it is still on
+//! that thread (`home.rs`). An end leaves its thread, and clears the bit, before it crosses.
 //!
 //! With `PARKED`, call [`VTable::wake`].
 
@@ -195,6 +198,9 @@ pub const PARKED: u32 = 1;
 pub const STRICT: u32 = 2;
 /// In a parked word of a one-to-one ring: it is closed.
 pub const ENDED: u32 = 4;
+
+/// In a parked word of a one-to-one ring: its publisher looks after each publication where it is.
+pub const SETTLED: u32 = 8;
 
 /// `Header::fault`: none.
 pub const FAULT_NONE: u32 = 0;

@@ -42,6 +42,7 @@ pub mod error;
 mod fence;
 mod forward;
 mod futures;
+mod home;
 mod inspect;
 pub mod layout;
 mod many;

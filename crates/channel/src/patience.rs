@@ -13,11 +13,11 @@
 //! woken. It is not if the executor lets a woken task follow the one that woke it, or if the channel is
 //! idle most of the time.
 
-use std::cell::Cell;
 use std::sync::OnceLock;
 use std::task::Context;
 use std::time::Instant;
 
+use crate::home::this_thread;
 use crate::sync::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 /// Pauses (about 30 ns each on current x86, less elsewhere) for seeing whether the other side is at work.
@@ -111,12 +111,6 @@ impl Experience {
             self.learn(LONGEST);
         }
     }
-}
-
-/// A number that no other running thread has.
-fn this_thread() -> usize {
-    thread_local!(static HERE: Cell<u8> = const { Cell::new(0) });
-    HERE.try_with(|here| std::ptr::from_ref(here).addr()).unwrap_or(0)
 }
 
 fn now() -> u64 {

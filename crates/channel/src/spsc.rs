@@ -35,7 +35,7 @@ use futures_sink::Sink;
 use crate::error::{CapacityError, ProtocolError};
 use crate::ring::Miss;
 use crate::ring::spsc::{Rx, Tx, make};
-use crate::waiters::{Side, Wait};
+use crate::waiters::{Place, Side, Wait};
 use crate::{RecvError, SendError, TryRecvError, TrySendError};
 
 /// A channel for one sender and one receiver with room for `cap` items.
@@ -46,7 +46,10 @@ use crate::{RecvError, SendError, TryRecvError, TrySendError};
 pub fn bounded<T>(cap: usize) -> (Sender<T>, Receiver<T>) {
     assert!(cap > 0, "capacity cannot be zero");
     let (tx, rx) = make(cap);
-    (Sender { tx, wait: Wait::default() }, Receiver { rx, wait: Wait::default() })
+    (
+        Sender { tx, wait: Wait::default(), polled: false },
+        Receiver { rx, wait: Wait::default(), polled: false },
+    )
 }
 
 /// As [`bounded`], with the capacity checked.
@@ -62,16 +65,18 @@ pub fn try_bounded<T>(cap: NonZeroUsize) -> Result<(Sender<T>, Receiver<T>), Cap
 /// The sending end. When it is dropped the channel becomes closed.
 pub struct Sender<T> {
     tx: Tx<T>,
-    /// Of a pending poll of the sink.
     wait: Wait,
+    /// `wait` is that of a pending poll of the sink.
+    polled: bool,
 }
 
 /// The receiving end, a [`Stream`]. When it is dropped the channel becomes closed and the items in it are
 /// dropped.
 pub struct Receiver<T> {
     rx: Rx<T>,
-    /// Of a pending poll of the stream.
     wait: Wait,
+    /// `wait` is that of a pending poll of the stream.
+    polled: bool,
 }
 
 impl<T> Sender<T> {
@@ -176,7 +181,7 @@ fn batch(done: Result<usize, Miss>) -> Result<usize, crate::error::Closed> {
 
 /// What both ends can say about their channel.
 macro_rules! common {
-    ($end:ident, $half:ident, $side:ident) => {
+    ($end:ident, $half:ident: $kind:ident, $side:ident) => {
         impl<T> $end<T> {
             /// Whether the channel is closed.
             pub fn is_closed(&self) -> bool {
@@ -210,6 +215,31 @@ macro_rules! common {
                 )
             }
 
+            /// A poll of one of the end's futures.
+            #[inline(always)]
+            fn poll_as_future<R>(
+                &mut self,
+                cx: &mut Context<'_>,
+                attempt: impl FnMut(&mut $kind<T>) -> Result<R, Miss>,
+            ) -> Poll<Result<R, Miss>> {
+                if std::mem::take(&mut self.polled) {
+                    // The future takes the wait over. Whoever has polled before may want to know.
+                    let (header, waiters) = self.$half.place();
+                    waiters.wake(header, Side::$side, 1);
+                }
+                let done = ready!(self.wait.poll(cx, &mut self.$half, Side::$side, attempt));
+                self.wait = Wait::default();
+                Poll::Ready(done)
+            }
+
+            /// A future of the end is dropped.
+            #[inline(always)]
+            fn leave(&mut self) {
+                if self.wait.is_parked() && !self.polled {
+                    self.wait.end(&self.$half, Side::$side, true);
+                }
+            }
+
             /// The memory that both languages work on.
             #[doc(hidden)]
             pub fn header(&self) -> *const crate::layout::Header {
@@ -230,8 +260,8 @@ macro_rules! common {
         }
     };
 }
-common!(Sender, tx, Senders);
-common!(Receiver, rx, Receivers);
+common!(Sender, tx: Tx, Senders);
+common!(Receiver, rx: Rx, Receivers);
 
 impl<T> Receiver<T> {
     /// Receives an item if there is one.
@@ -317,14 +347,15 @@ impl<T> Stream for Receiver<T> {
     type Item = T;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<T>> {
-        let Receiver { rx, wait } = self.get_mut();
+        let Receiver { rx, wait, polled } = self.get_mut();
         if !wait.is_parked() {
             if let Some(item) = rx.pop_quick() {
                 return Poll::Ready(Some(item));
             }
         }
+        *polled = true;
         let received = ready!(wait.poll(cx, rx, Side::Receivers, |rx| rx.pop()));
-        *wait = Wait::default();
+        (*wait, *polled) = (Wait::default(), false);
         Poll::Ready(received.ok())
     }
 }
@@ -343,9 +374,10 @@ impl<T> Sink<T> for Sender<T> {
 
     /// Room stays: there is no other sender.
     fn poll_ready(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        let Sender { tx, wait } = self.get_mut();
+        let Sender { tx, wait, polled } = self.get_mut();
+        *polled = true;
         let ready = ready!(wait.poll(cx, tx, Side::Senders, |tx| tx.has_room()));
-        *wait = Wait::default();
+        (*wait, *polled) = (Wait::default(), false);
         Poll::Ready(ready.map_err(|_| SendError(None)))
     }
 

@@ -14,6 +14,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
 use crate::fence;
+use crate::home::Home;
 use crate::layout::{PARKED, STRICT};
 use crate::sync::{AtomicU32, Mutex, MutexGuard, Ordering, fence, lock};
 
@@ -24,7 +25,14 @@ const OFTEN: u64 = 256;
 /// How many times in a row.
 const STREAK: u32 = 4;
 /// A side that parks after this many items parks rarely.
-const RARELY: u64 = 2048;
+const RARELY: u64 = 512;
+
+/// Whom a waiter of a one-to-one ring waits for.
+pub(crate) struct Publisher<'a> {
+    /// How many items have passed so far, for judging whether the waiter's side parks often.
+    pub(crate) passed: u64,
+    pub(crate) home: &'a Home,
+}
 
 /// A waiter's entry, which is its own from its first wait to [`unpark`](WaitList::unpark). Nobody else's
 /// entry can be taken for it meanwhile.
@@ -112,8 +120,7 @@ impl WaitList {
     /// Puts a waiter in the list, or its new waker in its place. `true`: it was not there before, and has
     /// to look for what it waits for once more; the barrier that this needs has been passed.
     ///
-    /// `passed`, of a one-to-one ring, is how many items have passed so far, for judging whether this
-    /// side parks often. A waiter that was woken and found nothing gets its place back.
+    /// `publisher`: of a one-to-one ring. A waiter that was woken and found nothing gets its place back.
     #[cold]
     pub(crate) fn park(
         &self,
@@ -121,7 +128,7 @@ impl WaitList {
         key: &mut Option<Key>,
         waker: &Waker,
         commits: bool,
-        passed: Option<u64>,
+        publisher: Option<Publisher<'_>>,
     ) -> bool {
         let mut inner = lock(&self.inner);
         let mine = key.filter(|key| inner.entry(*key).is_some());
@@ -137,18 +144,17 @@ impl WaitList {
         }
         // First: it is somebody else's code, which may panic.
         let waker = waker.clone();
-        let lenient = passed.is_some_and(|passed| inner.judge(word, passed));
         *key = Some(match mine {
             Some(key) => inner.come_back(key, waker),
             None => inner.come(waker, commits),
         });
-        // SeqCst, with the fence below: the parker's half of Dekker's protocol.
+        // SeqCst, with the fence: the parker's half of Dekker's protocol.
         word.fetch_or(PARKED, Ordering::SeqCst);
-        drop(inner);
-        if lenient {
+        fence::behind_exchange();
+        if publisher.is_some_and(|publisher| inner.judge(word, publisher)) {
+            drop(inner);
             fence::heavy();
         }
-        fence(Ordering::SeqCst);
         true
     }
 
@@ -407,18 +413,26 @@ impl Inner {
         }
     }
 
-    /// Decides how the word's publishers and parkers share the cost of their barriers; under the lock.
-    /// `true`: the parker has to call [`fence::heavy`].
-    fn judge(&mut self, word: &AtomicU32, passed: u64) -> bool {
+    /// Decides how the word's publishers and parkers share the cost of their barriers; under the lock,
+    /// and after the parker's fence. `true`: the parker has to call [`fence::heavy`].
+    fn judge(&mut self, word: &AtomicU32, Publisher { passed, home }: Publisher<'_>) -> bool {
         if !fence::is_asymmetric() {
             return false;
         }
         let run = passed.wrapping_sub(self.passed);
         self.passed = passed;
-        self.streak = if run < OFTEN { self.streak.saturating_add(1) } else { 0 };
+        // Nobody but the parker is in the list, so that nobody relies on the publishers' barriers.
+        let alone = self.first == self.last;
         let strict = word.load(Ordering::Relaxed) & STRICT != 0;
-        if strict && run > RARELY && self.first == NONE {
-            // Nobody is in the list, so that nobody relies on the publishers' barriers.
+        if home.is_here() {
+            self.streak = 0;
+            if strict && alone {
+                word.fetch_and(!STRICT, Ordering::SeqCst);
+            }
+            return false;
+        }
+        self.streak = if run < OFTEN { self.streak.saturating_add(1) } else { 0 };
+        if strict && run > RARELY && alone {
             word.fetch_and(!STRICT, Ordering::SeqCst);
             return true;
         }

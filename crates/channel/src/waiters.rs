@@ -4,11 +4,12 @@
 use std::task::{Context, Poll, Waker};
 
 use crate::fence;
+use crate::home::Home;
 use crate::layout::{Header, KIND_SPSC, ONE};
 use crate::patience::{BATCH, BATCH_SPSC, Experience, LONGEST_BATCH, Patience, Turn};
 use crate::ring::Miss;
 use crate::sync::{AtomicU32, Backoff, Ordering};
-use crate::wait::{Key, WaitList};
+use crate::wait::{Key, Publisher, WaitList};
 
 /// How often a task is polled again because of somebody who is in the middle of an operation, before it
 /// parks all the same. A few microseconds each.
@@ -34,6 +35,8 @@ impl Side {
 pub(crate) struct Waiters {
     receivers: WaitList,
     senders: WaitList,
+    /// Where those are who publish what the receivers, and the senders, wait for.
+    homes: [Home; 2],
     /// Of the receivers, and of the senders.
     looks: [Experience; 2],
 }
@@ -43,8 +46,14 @@ impl Waiters {
         Waiters {
             receivers: WaitList::new(),
             senders: WaitList::new(),
+            homes: [Home::new(), Home::new()],
             looks: [Experience::new(), Experience::new()],
         }
+    }
+
+    /// The home of whoever publishes what this side waits for, in a one-to-one ring.
+    pub(crate) fn home(&self, side: Side) -> &Home {
+        &self.homes[side as usize]
     }
 
     fn list<'a>(&'a self, header: &'a Header, side: Side) -> (&'a WaitList, &'a AtomicU32) {
@@ -74,15 +83,15 @@ impl Waiters {
     ) -> bool {
         self.looks[side as usize].parks(&self.looks[side.other() as usize]);
         let (list, word) = self.list(header, side);
-        let passed = (header.kind == KIND_SPSC).then(|| {
+        let publisher = (header.kind == KIND_SPSC).then(|| {
             // Relaxed: for an estimate.
             let word = match side {
                 Side::Receivers => header.receivers_line.head.load(Ordering::Relaxed),
                 Side::Senders => header.senders_line.tail.load(Ordering::Relaxed),
             };
-            word / ONE
+            Publisher { passed: word / ONE, home: self.home(side) }
         });
-        list.park(word, key, waker, commits, passed)
+        list.park(word, key, waker, commits, publisher)
     }
 
     /// See [`WaitList::is_woken`].

@@ -5,6 +5,15 @@
 
 #[path = "loom/histories.rs"]
 mod histories;
+#[path = "loom/homes.rs"]
+mod homes;
+/// For `homes`.
+mod layout {
+    pub(crate) use ziggurat_channel::layout::SETTLED;
+}
+#[path = "../src/sync.rs"]
+#[allow(dead_code, unused_imports, reason = "for `homes`")]
+mod sync;
 
 use std::collections::VecDeque;
 use std::future::Future;
@@ -77,6 +86,7 @@ fn model(name: &str, preemptions: usize, f: impl Fn() + Sync + Send + 'static) {
 fn models() {
     many_to_many();
     one_to_one();
+    homes_of_publishers();
     made_of_locks();
     let is_large = std::env::var_os("LOOM_LARGE").is_some();
     histories::histories(is_large);
@@ -270,6 +280,13 @@ fn one_to_one() {
         let a = thread::spawn(move || block_on(s.send(2)).is_err());
         drop(r);
         assert!(a.join().unwrap());
+    });
+}
+
+fn homes_of_publishers() {
+    model("a publisher moves away from a parker's thread", 3, || homes::moves_away(false));
+    model("a publisher moves away from a parker's thread and settles", 3, || {
+        homes::moves_away(true);
     });
 }
 

@@ -2,11 +2,22 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::task::{Context, Poll};
 use std::thread;
 
-use futures::{SinkExt, StreamExt};
-use futures_lite::future::block_on;
+use futures::task::{ArcWake, waker};
+use futures::{FutureExt, SinkExt, StreamExt};
+use futures_lite::future::{block_on, yield_now};
 use ziggurat_channel::{TryRecvError, TrySendError, spsc};
+
+#[derive(Default)]
+struct Wakes(AtomicUsize);
+impl ArcWake for Wakes {
+    fn wake_by_ref(this: &Arc<Self>) {
+        this.0.fetch_add(1, SeqCst);
+    }
+}
 
 #[test]
 fn capacities_are_exact() {
@@ -134,4 +145,81 @@ fn futures_are_debug_whatever_the_item_is() {
     assert_eq!(format!("{:?}", s.send(Secret)), "Send { .. }");
     assert_eq!(format!("{:?}", r.recv()), "Recv { .. }");
     assert_eq!(format!("{:?}", r.recv_many(&mut Vec::new(), 1)), "RecvMany { .. }");
+}
+
+/// Whether a barrier may be left out depends on where the ends are: here they are somewhere else all the
+/// time, alone and together. A wake that got lost would let it hang.
+#[test]
+fn ends_that_move_from_thread_to_thread() {
+    const ITEMS: u64 = if cfg!(miri) { 100 } else { 50_000 };
+    for capacity in [1, 3, 64] {
+        let (mut s, mut r) = spsc::bounded(capacity);
+        let executor = smol::Executor::new();
+        let sender = executor.spawn(async move {
+            for i in 0..ITEMS {
+                s.send(i).await.unwrap();
+                if i % 7 == 0 {
+                    yield_now().await;
+                }
+            }
+        });
+        let receiver = executor.spawn(async move {
+            for i in 0..ITEMS {
+                assert_eq!(r.recv().await, Ok(i));
+                if i % 11 == 0 {
+                    yield_now().await;
+                }
+            }
+        });
+        let (stop, stopped) = async_channel::bounded::<()>(1);
+        thread::scope(|scope| {
+            for _ in 0..3 {
+                scope.spawn(|| block_on(executor.run(stopped.recv())));
+            }
+            block_on(async {
+                sender.await;
+                receiver.await;
+            });
+            drop(stop);
+        });
+    }
+}
+
+/// An end waits for one thing at a time: a future takes the place of a pending poll, whose task is told.
+#[test]
+fn a_future_after_a_pending_poll() {
+    let (mut s, mut r) = spsc::bounded(1);
+    let (polled, waits) = (Arc::<Wakes>::default(), Arc::<Wakes>::default());
+    let (polled_waker, waits_waker) = (waker(polled.clone()), waker(waits.clone()));
+    let (mut poll, mut wait) =
+        (Context::from_waker(&polled_waker), Context::from_waker(&waits_waker));
+
+    // Until both are parked: a first poll may look on for a while.
+    while r.poll_next_unpin(&mut poll).is_pending() && polled.0.swap(0, SeqCst) > 0 {}
+    let mut recv = r.recv();
+    while recv.poll_unpin(&mut wait).is_pending() && waits.0.swap(0, SeqCst) > 0 {}
+    assert_eq!(polled.0.load(SeqCst), 1);
+    s.try_send(1).unwrap();
+    assert_eq!((polled.0.load(SeqCst), waits.0.load(SeqCst)), (1, 1));
+    assert_eq!(recv.poll_unpin(&mut wait), Poll::Ready(Ok(1)));
+    drop(recv);
+
+    // A future that is not polled leaves the poll's place alone.
+    while r.poll_next_unpin(&mut poll).is_pending() && polled.0.swap(0, SeqCst) > 0 {}
+    polled.0.store(0, SeqCst);
+    drop(r.recv());
+    s.try_send(2).unwrap();
+    assert_eq!(polled.0.load(SeqCst), 1);
+    assert_eq!(r.poll_next_unpin(&mut poll), Poll::Ready(Some(2)));
+
+    // One that is forgotten is followed by the next.
+    let mut forgotten = Box::pin(r.recv());
+    while forgotten.poll_unpin(&mut poll).is_pending() && polled.0.swap(0, SeqCst) > 0 {}
+    std::mem::forget(forgotten);
+    waits.0.store(0, SeqCst);
+    let mut recv = r.recv();
+    assert!(recv.poll_unpin(&mut wait).is_pending());
+    s.try_send(3).unwrap();
+    assert_eq!(waits.0.load(SeqCst), 1);
+    assert_eq!(recv.poll_unpin(&mut wait), Poll::Ready(Ok(3)));
 }

@@ -1,5 +1,10 @@
 //! The channels that are compared, behind one trait.
 
+#![allow(
+    clippy::manual_async_fn,
+    reason = "as the trait has them: a future whose output is what it is"
+)]
+
 use std::future::Future;
 
 /// What is sent.
@@ -30,6 +35,25 @@ impl Item for [u64; 4] {
     }
 }
 
+/// What receiving yields; no item at the end.
+pub trait Received<T>: Send {
+    fn item(self) -> Option<T>;
+}
+
+impl<T: Send> Received<T> for Option<T> {
+    #[inline(always)]
+    fn item(self) -> Option<T> {
+        self
+    }
+}
+
+impl<T: Send, E: Send> Received<T> for Result<T, E> {
+    #[inline(always)]
+    fn item(self) -> Option<T> {
+        self.ok()
+    }
+}
+
 /// A kind of channel. `capacity: None` is unbounded.
 pub trait Peer<T: Item>: 'static {
     type Tx: Send + 'static;
@@ -41,8 +65,10 @@ pub trait Peer<T: Item>: 'static {
     fn more_rx(_: &Self::Rx) -> Option<Self::Rx> {
         None
     }
-    fn send(tx: &mut Self::Tx, item: T) -> impl Future<Output = ()> + Send;
-    fn recv(rx: &mut Self::Rx) -> impl Future<Output = Option<T>> + Send;
+    /// The channel's own future: one around it would cost as much as some of the channels.
+    fn send(tx: &mut Self::Tx, item: T) -> impl Future<Output = impl Sized> + Send;
+    /// As for [`send`](Self::send).
+    fn recv(rx: &mut Self::Rx) -> impl Future<Output = impl Received<T>> + Send;
     fn try_send(tx: &mut Self::Tx, item: T) -> bool;
     fn try_recv(rx: &mut Self::Rx) -> Option<T>;
     /// Sends all of `items`; one by one unless the channel knows better.
@@ -61,7 +87,7 @@ pub trait Peer<T: Item>: 'static {
         most: usize,
     ) -> impl Future<Output = ()> + Send {
         async move {
-            into.extend(Self::recv(rx).await);
+            into.extend(Self::recv(rx).await.item());
             while !into.is_empty() && into.len() < most {
                 match Self::try_recv(rx) {
                     Some(item) => into.push(item),
@@ -97,11 +123,11 @@ impl<T: Item> Peer<T> for Ours {
         })
     }
     cloneable!(both);
-    async fn send(tx: &mut Self::Tx, item: T) {
-        let _ = tx.send(item).await;
+    fn send(tx: &mut Self::Tx, item: T) -> impl Future<Output = impl Sized> + Send {
+        tx.send(item)
     }
-    async fn recv(rx: &mut Self::Rx) -> Option<T> {
-        rx.recv().await.ok()
+    fn recv(rx: &mut Self::Rx) -> impl Future<Output = impl Received<T>> + Send {
+        rx.recv()
     }
     fn try_send(tx: &mut Self::Tx, item: T) -> bool {
         tx.try_send(item).is_ok()
@@ -125,11 +151,11 @@ impl<T: Item> Peer<T> for OursSpsc {
     fn make(capacity: Option<usize>) -> Option<(Self::Tx, Self::Rx)> {
         capacity.map(ziggurat_channel::spsc::bounded)
     }
-    async fn send(tx: &mut Self::Tx, item: T) {
-        let _ = tx.send(item).await;
+    fn send(tx: &mut Self::Tx, item: T) -> impl Future<Output = impl Sized> + Send {
+        tx.send(item)
     }
-    async fn recv(rx: &mut Self::Rx) -> Option<T> {
-        rx.recv().await.ok()
+    fn recv(rx: &mut Self::Rx) -> impl Future<Output = impl Received<T>> + Send {
+        rx.recv()
     }
     fn try_send(tx: &mut Self::Tx, item: T) -> bool {
         tx.try_send(item).is_ok()
@@ -158,11 +184,11 @@ impl<T: Item> Peer<T> for AsyncChannel {
         })
     }
     cloneable!(both);
-    async fn send(tx: &mut Self::Tx, item: T) {
-        let _ = tx.send(item).await;
+    fn send(tx: &mut Self::Tx, item: T) -> impl Future<Output = impl Sized> + Send {
+        tx.send(item)
     }
-    async fn recv(rx: &mut Self::Rx) -> Option<T> {
-        rx.recv().await.ok()
+    fn recv(rx: &mut Self::Rx) -> impl Future<Output = impl Received<T>> + Send {
+        rx.recv()
     }
     fn try_send(tx: &mut Self::Tx, item: T) -> bool {
         tx.try_send(item).is_ok()
@@ -183,11 +209,11 @@ impl<T: Item> Peer<T> for Flume {
         })
     }
     cloneable!(both);
-    async fn send(tx: &mut Self::Tx, item: T) {
-        let _ = tx.send_async(item).await;
+    fn send(tx: &mut Self::Tx, item: T) -> impl Future<Output = impl Sized> + Send {
+        tx.send_async(item)
     }
-    async fn recv(rx: &mut Self::Rx) -> Option<T> {
-        rx.recv_async().await.ok()
+    fn recv(rx: &mut Self::Rx) -> impl Future<Output = impl Received<T>> + Send {
+        rx.recv_async()
     }
     fn try_send(tx: &mut Self::Tx, item: T) -> bool {
         tx.try_send(item).is_ok()
@@ -208,11 +234,11 @@ impl<T: Item> Peer<T> for Kanal {
         })
     }
     cloneable!(both);
-    async fn send(tx: &mut Self::Tx, item: T) {
-        let _ = tx.send(item).await;
+    fn send(tx: &mut Self::Tx, item: T) -> impl Future<Output = impl Sized> + Send {
+        tx.send(item)
     }
-    async fn recv(rx: &mut Self::Rx) -> Option<T> {
-        rx.recv().await.ok()
+    fn recv(rx: &mut Self::Rx) -> impl Future<Output = impl Received<T>> + Send {
+        rx.recv()
     }
     fn try_send(tx: &mut Self::Tx, item: T) -> bool {
         tx.try_send(item).is_ok_and(|sent| sent)
@@ -236,11 +262,11 @@ impl<T: Item> Peer<T> for Tokio {
         capacity.map(tokio::sync::mpsc::channel)
     }
     cloneable!(tx);
-    async fn send(tx: &mut Self::Tx, item: T) {
-        let _ = tx.send(item).await;
+    fn send(tx: &mut Self::Tx, item: T) -> impl Future<Output = impl Sized> + Send {
+        tx.send(item)
     }
-    async fn recv(rx: &mut Self::Rx) -> Option<T> {
-        rx.recv().await
+    fn recv(rx: &mut Self::Rx) -> impl Future<Output = impl Received<T>> + Send {
+        rx.recv()
     }
     fn try_send(tx: &mut Self::Tx, item: T) -> bool {
         tx.try_send(item).is_ok()
@@ -261,11 +287,13 @@ impl<T: Item> Peer<T> for TokioUnbounded {
         capacity.is_none().then(tokio::sync::mpsc::unbounded_channel)
     }
     cloneable!(tx);
-    async fn send(tx: &mut Self::Tx, item: T) {
-        let _ = tx.send(item);
+    fn send(tx: &mut Self::Tx, item: T) -> impl Future<Output = impl Sized> + Send {
+        async move {
+            let _ = tx.send(item);
+        }
     }
-    async fn recv(rx: &mut Self::Rx) -> Option<T> {
-        rx.recv().await
+    fn recv(rx: &mut Self::Rx) -> impl Future<Output = impl Received<T>> + Send {
+        rx.recv()
     }
     fn try_send(tx: &mut Self::Tx, item: T) -> bool {
         tx.send(item).is_ok()
@@ -285,11 +313,11 @@ macro_rules! crossfire {
                 capacity.map(crossfire::$flavour::bounded_async::<T>)
             }
             $(cloneable!($clone);)?
-            async fn send(tx: &mut Self::Tx, item: T) {
-                let _ = tx.send(item).await;
+            fn send(tx: &mut Self::Tx, item: T) -> impl Future<Output = impl Sized> + Send {
+                tx.send(item)
             }
-            async fn recv(rx: &mut Self::Rx) -> Option<T> {
-                rx.recv().await.ok()
+            fn recv(rx: &mut Self::Rx) -> impl Future<Output = impl Received<T>> + Send {
+                rx.recv()
             }
             fn try_send(tx: &mut Self::Tx, item: T) -> bool {
                 tx.try_send(item).is_ok()
@@ -317,11 +345,13 @@ macro_rules! unbounded {
                 capacity.is_none().then($make)
             }
             cloneable!($clone);
-            async fn send($t: &mut Self::Tx, $i: T) {
-                let _ = $send;
+            fn send($t: &mut Self::Tx, $i: T) -> impl Future<Output = impl Sized> + Send {
+                async move {
+                    let _ = $send;
+                }
             }
-            async fn recv($r: &mut Self::Rx) -> Option<T> {
-                $recv
+            fn recv($r: &mut Self::Rx) -> impl Future<Output = impl Received<T>> + Send {
+                async move { $recv }
             }
             fn try_send($t: &mut Self::Tx, $i: T) -> bool {
                 $send.is_ok()
@@ -359,11 +389,11 @@ impl<T: Item> Peer<T> for Thingbuf {
         capacity.map(thingbuf::mpsc::channel)
     }
     cloneable!(tx);
-    async fn send(tx: &mut Self::Tx, item: T) {
-        let _ = tx.send(item).await;
+    fn send(tx: &mut Self::Tx, item: T) -> impl Future<Output = impl Sized> + Send {
+        tx.send(item)
     }
-    async fn recv(rx: &mut Self::Rx) -> Option<T> {
-        rx.recv().await
+    fn recv(rx: &mut Self::Rx) -> impl Future<Output = impl Received<T>> + Send {
+        rx.recv()
     }
     fn try_send(tx: &mut Self::Tx, item: T) -> bool {
         tx.try_send(item).is_ok()
@@ -381,11 +411,11 @@ impl<T: Item> Peer<T> for Futures {
         capacity.map(|n| futures::channel::mpsc::channel(n - 1))
     }
     cloneable!(tx);
-    async fn send(tx: &mut Self::Tx, item: T) {
-        let _ = futures::SinkExt::send(tx, item).await;
+    fn send(tx: &mut Self::Tx, item: T) -> impl Future<Output = impl Sized> + Send {
+        futures::SinkExt::send(tx, item)
     }
-    async fn recv(rx: &mut Self::Rx) -> Option<T> {
-        futures::StreamExt::next(rx).await
+    fn recv(rx: &mut Self::Rx) -> impl Future<Output = impl Received<T>> + Send {
+        futures::StreamExt::next(rx)
     }
     fn try_send(tx: &mut Self::Tx, item: T) -> bool {
         tx.try_send(item).is_ok()
@@ -407,11 +437,13 @@ impl<T: Item> Peer<T> for Crossbeam {
         })
     }
     cloneable!(both);
-    async fn send(tx: &mut Self::Tx, item: T) {
-        let _ = tx.send(item);
+    fn send(tx: &mut Self::Tx, item: T) -> impl Future<Output = impl Sized> + Send {
+        async move {
+            let _ = tx.send(item);
+        }
     }
-    async fn recv(rx: &mut Self::Rx) -> Option<T> {
-        rx.recv().ok()
+    fn recv(rx: &mut Self::Rx) -> impl Future<Output = impl Received<T>> + Send {
+        async move { rx.recv().ok() }
     }
     fn try_send(tx: &mut Self::Tx, item: T) -> bool {
         tx.try_send(item).is_ok()
@@ -429,17 +461,21 @@ impl<T: Item> Peer<T> for Rtrb {
     fn make(capacity: Option<usize>) -> Option<(Self::Tx, Self::Rx)> {
         capacity.map(rtrb::RingBuffer::new)
     }
-    async fn send(tx: &mut Self::Tx, item: T) {
-        while tx.push(item).is_err() {
-            std::hint::spin_loop();
+    fn send(tx: &mut Self::Tx, item: T) -> impl Future<Output = impl Sized> + Send {
+        async move {
+            while tx.push(item).is_err() {
+                std::hint::spin_loop();
+            }
         }
     }
-    async fn recv(rx: &mut Self::Rx) -> Option<T> {
-        loop {
-            match rx.pop() {
-                Ok(item) => return Some(item),
-                Err(_) if rx.is_abandoned() => return rx.pop().ok(),
-                Err(_) => std::hint::spin_loop(),
+    fn recv(rx: &mut Self::Rx) -> impl Future<Output = impl Received<T>> + Send {
+        async move {
+            loop {
+                match rx.pop() {
+                    Ok(item) => return Some(item),
+                    Err(_) if rx.is_abandoned() => return rx.pop().ok(),
+                    Err(_) => std::hint::spin_loop(),
+                }
             }
         }
     }

@@ -21,7 +21,10 @@ use std::mem::MaybeUninit;
 
 use super::{Miss, look_again, publish};
 use crate::channel::Items;
-use crate::layout::{ENDED, FAULT_NONE, FAULT_POSITION, Header, KIND_SPSC, ONE, PARKED};
+use crate::home::Settled;
+use crate::layout::{
+    ASYMMETRIC, ENDED, FAULT_NONE, FAULT_POSITION, Header, KIND_SPSC, ONE, PARKED, SETTLED,
+};
 use crate::sync::{Arc, Ordering, UnsafeCell, fence as full_fence};
 use crate::waiters::{Place, Side, Waiters};
 
@@ -111,6 +114,7 @@ pub(crate) struct Tx<T> {
     tail: u64,
     /// `head` as it was once.
     head: u64,
+    settled: Settled,
 }
 
 /// The receiver's half.
@@ -121,6 +125,7 @@ pub(crate) struct Rx<T> {
     tail: u64,
     /// `tail` is `last`.
     closed: bool,
+    settled: Settled,
 }
 
 pub(crate) fn make<T>(capacity: usize) -> (Tx<T>, Rx<T>) {
@@ -133,8 +138,8 @@ pub(crate) fn make<T>(capacity: usize) -> (Tx<T>, Rx<T>) {
     header.mask = count as u64 - 1;
     header.wrap = 0;
     let ring = Arc::new(Ring { header, waiters: Waiters::new(), _items: std::marker::PhantomData });
-    let tx = Tx { ring: ring.clone(), tail: 0, head: 0 };
-    (tx, Rx { ring, head: 0, tail: 0, closed: false })
+    let tx = Tx { ring: ring.clone(), tail: 0, head: 0, settled: Settled::default() };
+    (tx, Rx { ring, head: 0, tail: 0, closed: false, settled: Settled::default() })
 }
 
 impl<T> Tx<T> {
@@ -250,6 +255,7 @@ impl<T> Tx<T> {
         self.tail = self.tail.wrapping_add(count * ONE);
         match publish(&header.senders_line.tail, self.tail, &header.receivers.word) {
             0 => Ok(()),
+            SETTLED if self.settled.is_here() => Ok(()),
             _ => self.published(count),
         }
     }
@@ -257,8 +263,12 @@ impl<T> Tx<T> {
     #[cold]
     #[inline(never)]
     fn published(&mut self, count: u64) -> Result<(), u64> {
+        if !self.settled.is_here() {
+            self.leave_home();
+        }
         let word = look_again(&self.ring.header.receivers.word);
         if word & PARKED != 0 {
+            self.settle();
             self.ring.waiters.wake(&self.ring.header, Side::Receivers, 1);
         }
         if word & ENDED == 0 {
@@ -267,6 +277,20 @@ impl<T> Tx<T> {
         let last = self.ring.end_at(self.tail);
         let refused = (self.tail.wrapping_sub(last) / ONE).min(count);
         if refused == 0 { Ok(()) } else { Err(count - refused) }
+    }
+
+    fn settle(&mut self) {
+        if self.ring.header.flags & ASYMMETRIC != 0 {
+            let home = self.ring.waiters.home(Side::Receivers);
+            self.settled.settle(home, &self.ring.header.receivers.word);
+        }
+    }
+
+    /// See [`Settled::leave`].
+    #[cold]
+    pub(crate) fn leave_home(&mut self) {
+        let home = self.ring.waiters.home(Side::Receivers);
+        self.settled.leave(home, &self.ring.header.receivers.word);
     }
 
     /// # Safety

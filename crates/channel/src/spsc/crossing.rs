@@ -46,8 +46,11 @@ macro_rules! crossing {
             #[doc(hidden)]
             pub fn into_raw_end(self) -> RawEnd {
                 let mut end = ManuallyDrop::new(self);
-                let $end { $half, wait } = &mut *end;
+                let $end { $half, wait, .. } = &mut *end;
                 wait.end($half, Side::$side, true);
+                $half.leave_home();
+                // Before the other language publishes: see `Settled::leave`.
+                crate::sync::fence(crate::sync::Ordering::SeqCst);
                 // All that a half knows by itself is in the header as well.
                 // SAFETY: the end is given up here, and not dropped.
                 unsafe { cross::<_, T>(Arc::as_ptr(&$half.ring), Side::$side) }
@@ -80,7 +83,7 @@ macro_rules! crossing {
                 // SAFETY: a header of a `Ring` of this crate's, whose items are laid out as `T`s are and
                 // are valid as such. The end is the caller's, and there is no other of its side.
                 let ring = unsafe { Arc::from_raw(raw.cast::<Ring<T>>()) };
-                Ok($end { $half: $kind::resume(ring), wait: Wait::default() })
+                Ok($end { $half: $kind::resume(ring), wait: Wait::default(), polled: false })
             }
         }
     };

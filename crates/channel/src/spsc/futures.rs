@@ -1,4 +1,7 @@
 //! The futures of the ends of one-to-one channels.
+//!
+//! An end waits for one thing at a time, so that it has the wait itself and its futures are small: a
+//! future is moved between being made and being polled, and what it is large in has to be copied.
 
 use std::fmt;
 use std::future::Future;
@@ -6,7 +9,6 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use super::{Receiver, Sender};
-use crate::waiters::{Side, Wait};
 use crate::{RecvError, SendError};
 
 /// A future that sends an item. Made by [`Sender::send`].
@@ -14,13 +16,12 @@ use crate::{RecvError, SendError};
 pub struct Send<'a, T> {
     sender: &'a mut Sender<T>,
     item: Option<T>,
-    wait: Wait,
 }
 
 impl<'a, T> Send<'a, T> {
     #[inline]
     pub(super) fn new(sender: &'a mut Sender<T>, item: T) -> Self {
-        Send { sender, item: Some(item), wait: Wait::default() }
+        Send { sender, item: Some(item) }
     }
 }
 
@@ -34,7 +35,7 @@ impl<T> Future for Send<'_, T> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
         // See `Recv::poll`.
-        if !this.wait.is_parked() {
+        if !this.sender.wait.is_parked() {
             if let Some(item) = this.item.take() {
                 match this.sender.tx.push_quick(item) {
                     Ok(()) => return Poll::Ready(Ok(())),
@@ -50,8 +51,8 @@ impl<T> Send<'_, T> {
     #[cold]
     #[inline(never)]
     fn poll_slow(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), SendError<T>>> {
-        let Send { sender, item, wait } = self;
-        let sent = wait.poll(cx, &mut sender.tx, Side::Senders, |tx| {
+        let Send { sender, item } = self;
+        let sent = sender.poll_as_future(cx, |tx| {
             let Some(offered) = item.take() else { panic!("`Send` polled after completion") };
             tx.push(offered).map_err(|(miss, back)| {
                 *item = Some(back);
@@ -68,7 +69,7 @@ impl<T> Send<'_, T> {
 impl<T> Drop for Send<'_, T> {
     #[inline]
     fn drop(&mut self) {
-        self.wait.end(&self.sender.tx, Side::Senders, true);
+        self.sender.leave();
     }
 }
 
@@ -81,12 +82,11 @@ impl<T> fmt::Debug for Send<'_, T> {
 /// Waits for room.
 pub(super) struct Room<'a, T> {
     sender: &'a mut Sender<T>,
-    wait: Wait,
 }
 
 impl<'a, T> Room<'a, T> {
     pub(super) fn new(sender: &'a mut Sender<T>) -> Self {
-        Room { sender, wait: Wait::default() }
+        Room { sender }
     }
 }
 
@@ -94,15 +94,14 @@ impl<T> Future for Room<'_, T> {
     type Output = Result<(), crate::error::Closed>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let Room { sender, wait } = self.get_mut();
-        let ready = wait.poll(cx, &mut sender.tx, Side::Senders, |tx| tx.has_room());
+        let ready = self.get_mut().sender.poll_as_future(cx, |tx| tx.has_room());
         ready.map_err(|_| crate::error::Closed)
     }
 }
 
 impl<T> Drop for Room<'_, T> {
     fn drop(&mut self) {
-        self.wait.end(&self.sender.tx, Side::Senders, true);
+        self.sender.leave();
     }
 }
 
@@ -110,13 +109,12 @@ impl<T> Drop for Room<'_, T> {
 #[must_use = "futures do nothing unless you `.await` or poll them"]
 pub struct Recv<'a, T> {
     receiver: &'a mut Receiver<T>,
-    wait: Wait,
 }
 
 impl<'a, T> Recv<'a, T> {
     #[inline]
     pub(super) fn new(receiver: &'a mut Receiver<T>) -> Self {
-        Recv { receiver, wait: Wait::default() }
+        Recv { receiver }
     }
 }
 
@@ -127,7 +125,7 @@ impl<T> Future for Recv<'_, T> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         // The item goes straight into the result here, without a detour through memory: a wide load of
         // what was just stored in parts costs more than the rest of the operation.
-        if !self.wait.is_parked() {
+        if !self.receiver.wait.is_parked() {
             if let Some(item) = self.receiver.rx.pop_quick() {
                 return Poll::Ready(Ok(item));
             }
@@ -140,8 +138,7 @@ impl<T> Recv<'_, T> {
     #[cold]
     #[inline(never)]
     fn poll_slow(&mut self, cx: &mut Context<'_>) -> Poll<Result<T, RecvError>> {
-        let Recv { receiver, wait } = self;
-        let received = wait.poll(cx, &mut receiver.rx, Side::Receivers, |rx| rx.pop());
+        let received = self.receiver.poll_as_future(cx, |rx| rx.pop());
         received.map_err(|_| RecvError)
     }
 }
@@ -149,7 +146,7 @@ impl<T> Recv<'_, T> {
 impl<T> Drop for Recv<'_, T> {
     #[inline]
     fn drop(&mut self) {
-        self.wait.end(&self.receiver.rx, Side::Receivers, true);
+        self.receiver.leave();
     }
 }
 
@@ -165,12 +162,11 @@ pub struct RecvMany<'a, T> {
     receiver: &'a mut Receiver<T>,
     into: &'a mut Vec<T>,
     most: usize,
-    wait: Wait,
 }
 
 impl<'a, T> RecvMany<'a, T> {
     pub(super) fn new(receiver: &'a mut Receiver<T>, into: &'a mut Vec<T>, most: usize) -> Self {
-        RecvMany { receiver, into, most, wait: Wait::default() }
+        RecvMany { receiver, into, most }
     }
 }
 
@@ -178,19 +174,18 @@ impl<T> Future for RecvMany<'_, T> {
     type Output = Result<usize, RecvError>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let RecvMany { receiver, into, most, wait } = self.get_mut();
+        let RecvMany { receiver, into, most } = self.get_mut();
         if *most == 0 {
             return Poll::Ready(Ok(0));
         }
-        let received =
-            wait.poll(cx, &mut receiver.rx, Side::Receivers, |rx| rx.pop_many(into, *most));
+        let received = receiver.poll_as_future(cx, |rx| rx.pop_many(into, *most));
         received.map_err(|_| RecvError)
     }
 }
 
 impl<T> Drop for RecvMany<'_, T> {
     fn drop(&mut self) {
-        self.wait.end(&self.receiver.rx, Side::Receivers, true);
+        self.receiver.leave();
     }
 }
 

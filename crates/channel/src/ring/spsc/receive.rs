@@ -4,7 +4,7 @@ use super::super::{Miss, look_again, publish};
 use super::{OPEN, Rx};
 use crate::fence;
 use crate::inspect;
-use crate::layout::{ASYMMETRIC, ENDED, FAULT_ITEM, FAULT_POSITION, Header, ONE, PARKED};
+use crate::layout::{ASYMMETRIC, ENDED, FAULT_ITEM, FAULT_POSITION, Header, ONE, PARKED, SETTLED};
 use crate::sync::{Ordering, fence as full_fence};
 use crate::waiters::{Place, Side, Waiters};
 
@@ -125,18 +125,37 @@ impl<T> Rx<T> {
     fn publish(&mut self, count: u64) {
         let header = &self.ring.header;
         self.head = self.head.wrapping_add(count * ONE);
-        if publish(&header.receivers_line.head, self.head, &header.senders.word) != 0 {
-            self.published();
+        match publish(&header.receivers_line.head, self.head, &header.senders.word) {
+            0 => {}
+            SETTLED if self.settled.is_here() => {}
+            _ => self.published(),
         }
     }
 
     #[cold]
     #[inline(never)]
-    fn published(&self) {
-        let header = &self.ring.header;
-        if look_again(&header.senders.word) & PARKED != 0 {
-            self.ring.waiters.wake(header, Side::Senders, 1);
+    fn published(&mut self) {
+        if !self.settled.is_here() {
+            self.leave_home();
         }
+        if look_again(&self.ring.header.senders.word) & PARKED != 0 {
+            self.settle();
+            self.ring.waiters.wake(&self.ring.header, Side::Senders, 1);
+        }
+    }
+
+    fn settle(&mut self) {
+        if self.ring.header.flags & ASYMMETRIC != 0 {
+            let home = self.ring.waiters.home(Side::Senders);
+            self.settled.settle(home, &self.ring.header.senders.word);
+        }
+    }
+
+    /// See [`Settled::leave`].
+    #[cold]
+    pub(crate) fn leave_home(&mut self) {
+        let home = self.ring.waiters.home(Side::Senders);
+        self.settled.leave(home, &self.ring.header.senders.word);
     }
 
     /// `true`: it was open.

@@ -2,6 +2,7 @@
 
 use super::{OPEN, Ring, Rx, Tx};
 use crate::fence;
+use crate::home::Settled;
 use crate::layout::{ASYMMETRIC, ENDED, FAULT_NONE, FAULT_POSITION, ONE};
 use crate::sync::{Arc, Ordering, fence as full_fence};
 use crate::waiters::Side;
@@ -35,7 +36,7 @@ impl<T> Tx<T> {
             // Full, and closed: nothing more is written.
             head = tail.wrapping_sub(ring.header.capacity * ONE);
         }
-        Tx { ring, tail, head }
+        Tx { ring, tail, head, settled: Settled::default() }
     }
 }
 
@@ -45,7 +46,7 @@ impl<T> Rx<T> {
         // Acquire: what the last owner did.
         let head = ring.header.receivers_line.head.load(Ordering::Acquire);
         let last = ring.header.senders.last.load(Ordering::Acquire);
-        let mut rx = Rx { ring, head, tail: head, closed: false };
+        let mut rx = Rx { ring, head, tail: head, closed: false, settled: Settled::default() };
         if last != OPEN {
             (rx.tail, rx.closed) = (last, true);
             if last.wrapping_sub(head) / ONE > rx.ring.header.capacity {
