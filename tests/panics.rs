@@ -58,10 +58,7 @@ fn victim_on_thread() {
 fn a_panic_of_a_transform_names_its_function_too() {
     for victim in ["victim_between", "victim_between_on_thread"] {
         let text = last_words(victim);
-        assert!(
-            text.contains("panic in the Zig function `fails_between` (transform 0x"),
-            "{text}"
-        );
+        assert!(text.contains("panic in the Zig function `fails_between` (transform 0x"), "{text}");
         assert!(text.contains("at 3"), "{text}");
     }
 }

@@ -32,7 +32,8 @@
 //! | `childWait` | parks until the child has ended |
 //! | `file…WriteFile…`, `netWriteFile` | `error.Unimplemented`, for which std reads and writes |
 //! | `netAccept`, `netConnectIp` | parks for readiness, and until the timeout |
-//! | `netConnectUnix`, `netListenUnix`, `netLookup`, `netInterface…` | offloaded |
+//! | `netConnectUnix`, `netListenUnix`, `netInterface…` | offloaded |
+//! | `netLookup` | offloaded; inline where the name is an address |
 //! | `netListenIp`, `netBindIp`, `netSocketCreatePair`, `netShutdown` | inline |
 //! | `now` | inline, by the host's clock; those of the processor by the system's |
 //! | `clockResolution`, `random` | inline |
