@@ -255,14 +255,23 @@ impl<T> Tx<T> {
         self.tail = self.tail.wrapping_add(count * ONE);
         match publish(&header.senders_line.tail, self.tail, &header.receivers.word) {
             0 => Ok(()),
-            SETTLED if self.settled.is_here() => Ok(()),
-            _ => self.published(count),
+            word => self.published(word, count),
         }
+    }
+
+    /// Small, so that ends which take turns on one thread lose little by a call.
+    #[cold]
+    #[inline(never)]
+    fn published(&mut self, word: u32, count: u64) -> Result<(), u64> {
+        if word == SETTLED && self.settled.is_here() {
+            return Ok(());
+        }
+        self.published_for_others(count)
     }
 
     #[cold]
     #[inline(never)]
-    fn published(&mut self, count: u64) -> Result<(), u64> {
+    fn published_for_others(&mut self, count: u64) -> Result<(), u64> {
         if !self.settled.is_here() {
             self.leave_home();
         }

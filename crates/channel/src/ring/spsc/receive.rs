@@ -127,14 +127,22 @@ impl<T> Rx<T> {
         self.head = self.head.wrapping_add(count * ONE);
         match publish(&header.receivers_line.head, self.head, &header.senders.word) {
             0 => {}
-            SETTLED if self.settled.is_here() => {}
-            _ => self.published(),
+            word => self.published(word),
+        }
+    }
+
+    /// As [`Tx::published`](super::Tx).
+    #[cold]
+    #[inline(never)]
+    fn published(&mut self, word: u32) {
+        if word != SETTLED || !self.settled.is_here() {
+            self.published_for_others();
         }
     }
 
     #[cold]
     #[inline(never)]
-    fn published(&mut self) {
+    fn published_for_others(&mut self) {
         if !self.settled.is_here() {
             self.leave_home();
         }
