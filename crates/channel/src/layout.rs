@@ -1,9 +1,9 @@
 //! The C layout of a channel, byte by byte, and what each side may do with it.
 //!
-//! A channel is one [`Header`] and an array of slots, or several. Rust and Zig work on them directly, with
-//! atomics; a function of the [`VTable`] is called only to park, to wake, to close, to come and go, and once
-//! per array and end. All numbers are in the machine's byte order; the layout is for 64-bit machines, and its offsets are asserted here
-//! at compile time.
+//! A channel is one [`Header`] and an array of slots, or several. Rust and Zig work on them directly,
+//! with atomics; a function of the [`VTable`] is called only to park, to wake, to close, to come and go,
+//! and once per array and end. All numbers are in the machine's byte order; the layout is for 64-bit
+//! machines, and its offsets are asserted here at compile time.
 //!
 //! # The header
 //!
@@ -118,26 +118,26 @@
 //! | 256, or the slots' alignment if that is more | `stride` each | the slots |
 //!
 //! Rings have numbers, from 0 on, at most [`ROW_MOST`], and no address is in the shared memory: Rust has
-//! them by itself, and the other language asks [`VTable::ring`] once per ring and end. A ring stays where
-//! it is for as long as the channel. The header's `tail` is *last* here, the newest ring's number in
-//! the place of a position, and [`CLOSED`]; its `head` is *first*, the number of the ring that is received
-//! from. The parked words are the header's. In a ring's `tail`, `CLOSED` *seals* it. A sealed ring is never
-//! opened again, and no end comes back to one that it has left, so that a number that is out of date does
-//! no harm.
+//! them by itself, and the other language asks [`VTable::ring`] once per ring and end. A ring stays
+//! where it is for as long as the channel. The header's `tail` is *last* here, the newest ring's number
+//! in the place of a position, and [`CLOSED`]; its `head` is *first*, the number of the ring that is
+//! received from. The parked words are the header's. In a ring's `tail`, `CLOSED` *seals* it. A sealed
+//! ring is never opened again, and no end comes back to one that it has left, so that a number that is
+//! out of date does no harm.
 //!
-//! *Send*: read `last` (acquire); if closed, seal that ring, and fail. Send into the ring as in kind 1. If it
-//! is full, or sealed: get the next ring, seal this one, swap `last` to the next one (sequentially
-//! consistent, all), and begin anew. Whoever sealed it may not be running, so whoever finds it sealed does
-//! the rest. A slot that a receiver has claimed and not emptied is waited for no longer than a few
+//! *Send*: read `last` (acquire); if closed, seal that ring, and fail. Send into the ring as in kind 1.
+//! If it is full, or sealed: get the next ring, seal this one, swap `last` to the next one (sequentially
+//! consistent, all), and begin anew. Whoever sealed it may not be running, so whoever finds it sealed
+//! does the rest. A slot that a receiver has claimed and not emptied is waited for no longer than a few
 //! microseconds; then the ring counts as full.
-//! *Receive*: read `first` (acquire); receive from that ring as in kind 1. If it is sealed and drained, read
-//! `last` (sequentially consistent): if that is another ring, swap `first` to the next one, and begin
-//! anew. If it is this one the channel is empty, and closed if `last` is: if it is not, somebody is growing,
-//! and nothing is in the next ring before `last` has its number.
-//! *Close*: set `CLOSED` in `last`, and then seal the ring that it names. Every closer does both, and so does
-//! each sender that fails: nothing is sent after any of them has returned. *Closed* is both.
-//! *Drained* rings are left before anything is taken from the next one, so that the items are in the order
-//! of their claims, across rings, too.
+//! *Receive*: read `first` (acquire); receive from that ring as in kind 1. If it is sealed and drained,
+//! read `last` (sequentially consistent): if that is another ring, swap `first` to the next one, and
+//! begin anew. If it is this one the channel is empty, and closed if `last` is: if it is not, somebody
+//! is growing, and nothing is in the next ring before `last` has its number.
+//! *Close*: set `CLOSED` in `last`, and then seal the ring that it names. Every closer does both, and so
+//! does each sender that fails: nothing is sent after any of them has returned. *Closed* is both.
+//! *Drained* rings are left before anything is taken from the next one, so that the items are in the
+//! order of their claims, across rings, too.
 //!
 //! # Parked words
 //!
@@ -164,11 +164,11 @@
 //! where there is one, and looks once more: now either the stamp is visible, or the claimer's load is
 //! still to come and will see `PARKED`; and so it may sleep.)
 //!
-//! *Kind 4.* The same, though the parker may look at a ring that senders have left. A claim in ring `k + 1`
-//! comes after the swap of `last`, and that after the seal of ring `k`. So if the parker's look finds ring
-//! `k` empty and not sealed, its fence comes before the seal, and hence before the claim; and if it finds it
-//! sealed and drained with `k` in `last`, its fence comes before the swap. Either way the claimer's load
-//! sees `PARKED`.
+//! *Kind 4.* The same, though the parker may look at a ring that senders have left. A claim in ring
+//! `k + 1` comes after the swap of `last`, and that after the seal of ring `k`. So if the parker's look
+//! finds ring `k` empty and not sealed, its fence comes before the seal, and hence before the claim; and
+//! if it finds it sealed and drained with `k` in `last`, its fence comes before the swap. Either way the
+//! claimer's load sees `PARKED`.
 //!
 //! *Kind 3.* What is published is `tail` or `head`, by a store (release), with no more than a compiler
 //! fence before the load of the word. If the word is 0, that was all. If not, the publisher passes a full

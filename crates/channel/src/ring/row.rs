@@ -30,6 +30,13 @@ struct Ring<T> {
     slots: [Slot<T>; 0],
 }
 
+/// As the table in `layout` has it. (Loom's atomics are larger.)
+#[cfg(all(target_pointer_width = "64", not(ziggurat_loom)))]
+const _: () = {
+    assert!(offset_of!(Ring<u64>, head) == 128);
+    assert!(offset_of!(Ring<u64>, slots) == 256 && size_of::<Ring<u64>>() == 256);
+};
+
 impl<T> Ring<T> {
     /// What a ring with so many slots takes, if there can be such a ring.
     fn layout(capacity: u64) -> Option<Layout> {
@@ -275,7 +282,8 @@ impl<'a, T: 'a> Row<'a, T> {
         }
     }
 
-    /// Goes on from the ring that `first` says, which has ended and is empty. Returns what `first` is then.
+    /// Goes on from the ring that `first` says, which has ended and is empty. Returns what `first` is
+    /// then.
     #[cold]
     fn leave(&self, first: u64) -> Result<u64, Miss> {
         // SeqCst: see "Parked words" in `layout`. Whoever parks looks here after its fence.

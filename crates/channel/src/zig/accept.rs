@@ -11,8 +11,8 @@ use crate::sync::Ordering;
 /// More items than positions can count.
 const TOO_MANY: u64 = 1 << 47;
 
-/// Checks that `channel` is a header of this library's, of one of `kinds`, with items of type `item`. (The
-/// first kind is the one that an error says is needed.)
+/// Checks that `channel` is a header of this library's, of one of `kinds`, with items of type `item`.
+/// (The first kind is the one that an error says is needed.)
 ///
 /// # Safety
 ///

@@ -38,12 +38,13 @@ use Act::{Close, Force, Recv, Send};
 type Program = [[Act; 2]; 2];
 
 /// Those with which something has to be decided: who is first, and what the other sees.
-const SMALL: [Program; 7] = [
+const SMALL: [Program; 8] = [
     [[Send, Recv], [Recv, Recv]],
     [[Send, Send], [Recv, Recv]],
     [[Send, Recv], [Send, Recv]],
     [[Send, Close], [Recv, Recv]],
     [[Send, Close], [Send, Recv]],
+    [[Close, Recv], [Send, Recv]],
     [[Force, Force], [Recv, Recv]],
     [[Force, Close], [Send, Recv]],
 ];
