@@ -208,5 +208,5 @@ fn a_thousand_million_items_arrive_once_and_in_order() {
 #[ignore = "takes a minute"]
 fn many_items_without_a_bound_arrive_once_and_in_order() {
     let mut random = Random(seed());
-    many_to_many(growable_with_capacity, 40_000_000, 1_000_000, &mut random);
+    many_to_many(growable_with_capacity, 400_000_000, 1_000_000, &mut random);
 }

@@ -226,7 +226,7 @@ fn everything_arrives_once_and_in_order() {
 }
 
 #[test]
-#[ignore = "takes a minute"]
+#[ignore = "takes some seconds"]
 fn many_items_arrive_once_and_in_order() {
     (0..20).for_each(|_| stress(1_000_000));
 }
