@@ -96,18 +96,9 @@ impl<T> Channel<T> {
     #[inline(always)]
     pub(crate) fn push_quick(&self, item: T) -> Result<(), T> {
         if !self.is_bounded() {
-            return if self.is_linked() { Err(item) } else { self.push_quick_in_row(item) };
+            return Err(item);
         }
         self.ring().push_quick(item)?;
-        self.moved(Side::Receivers, 1);
-        Ok(())
-    }
-
-    /// As [`push_quick`](Self::push_quick), which is everywhere and so does not have it in it.
-    #[inline(never)]
-    fn push_quick_in_row(&self, item: T) -> Result<(), T> {
-        let Some(ring) = self.row().and_then(|row| row.newest()) else { return Err(item) };
-        ring.push_quick(item)?;
         self.moved(Side::Receivers, 1);
         Ok(())
     }
@@ -171,20 +162,9 @@ impl<T> Channel<T> {
     #[inline(always)]
     pub(crate) fn pop_quick(&self) -> Option<T> {
         if !self.is_bounded() {
-            return if self.is_linked() { None } else { self.pop_quick_in_row() };
+            return None;
         }
-        self.pop_quick_of(self.ring())
-    }
-
-    /// As [`pop_quick`](Self::pop_quick); see [`push_quick_in_row`](Self::push_quick_in_row).
-    #[inline(never)]
-    fn pop_quick_in_row(&self) -> Option<T> {
-        self.pop_quick_of(self.row()?.oldest()?)
-    }
-
-    #[inline(always)]
-    fn pop_quick_of(&self, ring: Bounded<'_, T>) -> Option<T> {
-        let item = ring.pop_quick()?;
+        let item = self.ring().pop_quick()?;
         self.moved(Side::Senders, 1);
         if inspect::passes(&self.header, &item) { Some(item) } else { self.refuse(item).ok() }
     }
