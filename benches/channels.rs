@@ -11,7 +11,7 @@ use std::hint::black_box;
 
 use futures::executor::block_on;
 use support::{Unit, case, compare};
-use ziggurat::channel::{bounded, spsc};
+use ziggurat::channel::{bounded, growable, spsc};
 use ziggurat_tests_zig::channels as zig;
 
 const ITEMS: u64 = 1 << 20;
@@ -58,8 +58,13 @@ macro_rules! beside {
     };
 }
 
-fn callback_to_rust(capacity: usize) -> u64 {
-    let (s, r) = async_channel::bounded::<u64>(capacity);
+/// `None`: without a bound.
+fn peer(capacity: Option<usize>) -> (async_channel::Sender<u64>, async_channel::Receiver<u64>) {
+    capacity.map_or_else(async_channel::unbounded, async_channel::bounded)
+}
+
+fn callback_to_rust(capacity: Option<usize>) -> u64 {
+    let (s, r) = peer(capacity);
     let (callback, context) = (try_send as *const c_void as usize, &raw const s as usize);
     let ((), sum) = beside!(zig::call_per_item(callback, context, ITEMS), async {
         let mut sum = 0_u64;
@@ -72,8 +77,8 @@ fn callback_to_rust(capacity: usize) -> u64 {
     ITEMS
 }
 
-fn callback_to_zig(capacity: usize) -> u64 {
-    let (s, r) = async_channel::bounded::<u64>(capacity);
+fn callback_to_zig(capacity: Option<usize>) -> u64 {
+    let (s, r) = peer(capacity);
     let (callback, context) = (try_recv as *const c_void as usize, &raw const r as usize);
     let (sum, ()) = beside!(zig::ask_per_item(callback, context), async move {
         for i in 0..ITEMS {
@@ -85,7 +90,7 @@ fn callback_to_zig(capacity: usize) -> u64 {
 }
 
 macro_rules! kind {
-    ($kind:ident, $bounded:path, $zig:path, $send_batch:expr) => {
+    ($kind:ident, $bounded:expr, $zig:path, $send_batch:expr) => {
         #[allow(unused_mut)] // of one-to-one ends
         mod $kind {
             use super::*;
@@ -146,6 +151,12 @@ kind!(one, spsc::bounded, zig::spsc, async |s: &mut spsc::Sender<u64>, next, bat
     next + batch
 });
 
+kind!(row, |_| growable(), zig, async |s: &mut ziggurat::channel::Sender<u64>, next, batch| {
+    let mut items: std::collections::VecDeque<u64> = (next..next + batch).collect();
+    s.send_many(&mut items).await.expect("open");
+    next + batch
+});
+
 kind!(many, bounded, zig, async |s: &mut ziggurat::channel::Sender<u64>, next, batch| {
     let mut items: std::collections::VecDeque<u64> = (next..next + batch).collect();
     s.send_many(&mut items).await.expect("open");
@@ -159,7 +170,7 @@ fn main() {
             Unit::Nanoseconds,
             15,
             vec![
-                case("callback per item into async-channel", || callback_to_rust(capacity)),
+                case("callback per item into async-channel", || callback_to_rust(Some(capacity))),
                 case("one-to-one, per item", || one::to_rust(capacity, 1)),
                 case("one-to-one, batches of 64", || one::to_rust(capacity, BATCH)),
                 case("many-to-many, per item", || many::to_rust(capacity, 1)),
@@ -171,11 +182,30 @@ fn main() {
             Unit::Nanoseconds,
             15,
             vec![
-                case("callback per item into async-channel", || callback_to_zig(capacity)),
+                case("callback per item into async-channel", || callback_to_zig(Some(capacity))),
                 case("one-to-one, per item", || one::to_zig(capacity, 1)),
                 case("one-to-one, batches of 64", || one::to_zig(capacity, BATCH)),
                 case("many-to-many, per item", || many::to_zig(capacity, 1)),
                 case("many-to-many, batches of 64", || many::to_zig(capacity, BATCH)),
+            ],
+        );
+    }
+    for (title, callback, ours) in [
+        (
+            "Zig thread to block_on",
+            callback_to_rust as fn(Option<usize>) -> u64,
+            row::to_rust as fn(usize, usize) -> u64,
+        ),
+        ("block_on to Zig thread", callback_to_zig, row::to_zig),
+    ] {
+        compare(
+            &format!("{title}, u64, without a bound"),
+            Unit::Nanoseconds,
+            15,
+            vec![
+                case("callback per item into async-channel", move || callback(None)),
+                case("growable, per item", move || ours(0, 1)),
+                case("growable, batches of 64", move || ours(0, BATCH)),
             ],
         );
     }

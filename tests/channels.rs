@@ -9,7 +9,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use bytes::Bytes;
 use futures::{StreamExt, poll};
 use support::{Executor, wait_for};
-use ziggurat::channel::{RecvError, TryRecvError, TrySendError, bounded};
+use ziggurat::channel::{
+    Receiver, RecvError, Sender, TryRecvError, TrySendError, bounded, growable_with_capacity,
+};
 use ziggurat::ffi::Outcome;
 use ziggurat::stream::SinkBuilder;
 use ziggurat::{Buffer, ZigError, ZigSink};
@@ -65,7 +67,7 @@ async fn settles(what: &str, check: impl Fn() -> bool) {
     wait_for(what, || check().then_some(()));
 }
 
-/// The bodies that are the same over both kinds of channels.
+/// The bodies that are the same over all kinds of channels.
 macro_rules! over {
     ($kind:ident: $bounded:path, $zig:path) => {
         // The methods of one-to-one ends want `&mut self`.
@@ -119,49 +121,6 @@ macro_rules! over {
                     }
                 }
 
-                async fn a_slow_consumer_bounds_what_is_under_way(_executor: Executor) {
-                    let (s, mut r) = channel(5);
-                    let mut producer = zig::count_into(s, 8, 0, 1).on_thread().open().unwrap();
-                    // It runs, and then waits for room.
-                    assert!(poll!(Box::pin(producer.close())).is_pending());
-                    settles("the channel is full", || r.len() == 5).await;
-                    assert_eq!(r.recv().await, Ok(0));
-                    settles("it is full again", || r.len() == 5).await;
-                    // Of the eight one was received, five are here, and the sender holds the next one.
-                    for i in 1..8 {
-                        assert_eq!(r.recv().await, Ok(i));
-                    }
-                    assert_eq!(r.recv().await, Err(RecvError));
-                    assert_eq!(producer.close().await, Ok(8));
-                }
-
-                async fn a_receiver_that_goes_ends_the_zig_sender(_executor: Executor) {
-                    for (capacity, batch, way) in shapes_and_ways() {
-                        let (s, mut r) = channel(capacity);
-                        let mut producer = way.open(zig::count_into(s, u64::MAX, 0, batch));
-                        let consumer = async move {
-                            for i in 0..100 {
-                                assert_eq!(r.recv().await, Ok(i));
-                            }
-                        };
-                        let (sent, ()) = futures::join!(producer.close(), consumer);
-                        assert!(sent.unwrap() >= 100);
-                    }
-                }
-
-                async fn close_by_either_side_leaves_what_was_sent(_executor: Executor) {
-                    let (s, mut r) = channel(8);
-                    let mut producer = zig::count_into(s, 20, 0, 1).on_thread().open().unwrap();
-                    assert!(poll!(Box::pin(producer.close())).is_pending());
-                    settles("the channel is full", || r.len() == 8).await;
-                    assert!(r.close());
-                    assert_eq!(producer.close().await, Ok(8));
-                    for i in 0..8 {
-                        assert_eq!(r.recv().await, Ok(i));
-                    }
-                    assert_eq!(r.recv().await, Err(RecvError));
-                }
-
                 async fn a_function_that_never_ran_drops_its_end(_executor: Executor) {
                     let (s, mut r) = channel(8);
                     drop(zig::count_into(s, 20, 0, 1));
@@ -174,18 +133,8 @@ macro_rules! over {
                     assert_eq!(s.send(1).await.unwrap_err().into_inner(), 1);
                 }
 
-                async fn cancelling_a_parked_function_drops_its_end(_executor: Executor) {
+                async fn cancelling_a_parked_receiver_drops_its_end(_executor: Executor) {
                     for _ in 0..20 {
-                        let (s, mut r) = channel(2);
-                        let mut producer = zig::count_into(s, 20, 0, 1).on_thread().open().unwrap();
-                        assert!(poll!(Box::pin(producer.close())).is_pending());
-                        settles("the channel is full", || r.len() == 2).await;
-                        producer.request_cancel();
-                        assert_eq!(producer.close().await, Err(ZigError::Canceled));
-                        // What it had sent is here, and nothing else.
-                        assert_eq!((r.recv().await, r.recv().await), (Ok(0), Ok(1)));
-                        assert_eq!(r.recv().await, Err(RecvError));
-
                         let (mut s, r) = channel::<u64>(2);
                         let mut consumer = zig::sum_of(r, 1).on_thread().open().unwrap();
                         s.send(1).await.unwrap();
@@ -288,55 +237,137 @@ macro_rules! over {
 
 over!(many_to_many: ziggurat::channel::bounded, ziggurat_tests_zig::channels);
 over!(one_to_one: ziggurat::channel::spsc::bounded, ziggurat_tests_zig::channels::spsc);
+// The capacity is that of the first ring.
+over!(growable: ziggurat::channel::growable_with_capacity, ziggurat_tests_zig::channels);
+
+/// The bodies about a bound.
+macro_rules! over_bounded {
+    ($kind:ident: $bounded:path, $zig:path) => {
+        // As above.
+        #[allow(unused_mut)]
+        mod $kind {
+            use super::*;
+            use $bounded as channel;
+            use $zig as zig;
+
+            on_every_executor! {
+                async fn a_slow_consumer_bounds_what_is_under_way(_executor: Executor) {
+                    let (s, mut r) = channel(5);
+                    let mut producer = zig::count_into(s, 8, 0, 1).on_thread().open().unwrap();
+                    // It runs, and then waits for room.
+                    assert!(poll!(Box::pin(producer.close())).is_pending());
+                    settles("the channel is full", || r.len() == 5).await;
+                    assert_eq!(r.recv().await, Ok(0));
+                    settles("it is full again", || r.len() == 5).await;
+                    // Of the eight one was received, five are here, and the sender holds the next one.
+                    for i in 1..8 {
+                        assert_eq!(r.recv().await, Ok(i));
+                    }
+                    assert_eq!(r.recv().await, Err(RecvError));
+                    assert_eq!(producer.close().await, Ok(8));
+                }
+
+                async fn a_receiver_that_goes_ends_the_zig_sender(_executor: Executor) {
+                    for (capacity, batch, way) in shapes_and_ways() {
+                        let (s, mut r) = channel(capacity);
+                        let mut producer = way.open(zig::count_into(s, u64::MAX, 0, batch));
+                        let consumer = async move {
+                            for i in 0..100 {
+                                assert_eq!(r.recv().await, Ok(i));
+                            }
+                        };
+                        let (sent, ()) = futures::join!(producer.close(), consumer);
+                        assert!(sent.unwrap() >= 100);
+                    }
+                }
+
+                async fn close_by_either_side_leaves_what_was_sent(_executor: Executor) {
+                    let (s, mut r) = channel(8);
+                    let mut producer = zig::count_into(s, 20, 0, 1).on_thread().open().unwrap();
+                    assert!(poll!(Box::pin(producer.close())).is_pending());
+                    settles("the channel is full", || r.len() == 8).await;
+                    assert!(r.close());
+                    assert_eq!(producer.close().await, Ok(8));
+                    for i in 0..8 {
+                        assert_eq!(r.recv().await, Ok(i));
+                    }
+                    assert_eq!(r.recv().await, Err(RecvError));
+                }
+
+                async fn cancelling_a_parked_sender_drops_its_end(_executor: Executor) {
+                    for _ in 0..20 {
+                        let (s, mut r) = channel(2);
+                        let mut producer = zig::count_into(s, 20, 0, 1).on_thread().open().unwrap();
+                        assert!(poll!(Box::pin(producer.close())).is_pending());
+                        settles("the channel is full", || r.len() == 2).await;
+                        producer.request_cancel();
+                        assert_eq!(producer.close().await, Err(ZigError::Canceled));
+                        // What it had sent is here, and nothing else.
+                        assert_eq!((r.recv().await, r.recv().await), (Ok(0), Ok(1)));
+                        assert_eq!(r.recv().await, Err(RecvError));
+                    }
+                }
+            }
+        }
+    };
+}
+
+over_bounded!(many_to_many_bounds: ziggurat::channel::bounded, ziggurat_tests_zig::channels);
+over_bounded!(
+    one_to_one_bounds: ziggurat::channel::spsc::bounded,
+    ziggurat_tests_zig::channels::spsc
+);
+
+/// Two functions and two tasks of each kind, on one channel.
+async fn many_share((s, r): (Sender<u64>, Receiver<u64>)) {
+    let each = 5_000;
+    let producer =
+        |i: u64| zig::count_into(s.clone(), each, i, 1 + 63 * i).on_thread().open().unwrap();
+    let mut producers: Vec<_> = (0..2).map(producer).collect();
+    let consumer = |i: u64| zig::sum_of(r.clone(), 1 + 63 * i).on_thread().open().unwrap();
+    let mut consumers: Vec<_> = (0..2).map(consumer).collect();
+    let senders = (2..4).map(|mark| {
+        let s = s.clone();
+        async move {
+            for i in 0..each {
+                s.send(mark << 48 | i).await.unwrap();
+            }
+        }
+    });
+    let receivers = (0..2).map(|_| {
+        let r = r.clone();
+        async move {
+            let mut sum = Sum { sum: 0, count: 0, disorder: 0 };
+            while let Ok(item) = r.recv().await {
+                sum.sum += item & ((1 << 48) - 1);
+                sum.count += 1;
+            }
+            sum
+        }
+    });
+    let senders = futures::future::join_all(senders);
+    let receivers = futures::future::join_all(receivers);
+    drop((s, r));
+    let produced = futures::future::join_all(producers.iter_mut().map(|p| p.close()));
+    let consumed = futures::future::join_all(consumers.iter_mut().map(|c| c.close()));
+    let (_, received, produced, consumed) = futures::join!(senders, receivers, produced, consumed);
+    assert!(produced.iter().all(|sent| *sent == Ok(each)));
+    let consumed = consumed.into_iter().map(Result::unwrap);
+    let total = received.into_iter().chain(consumed).fold((0, 0), |(sum, count), one| {
+        assert_eq!(one.disorder, 0);
+        (sum + one.sum, count + one.count)
+    });
+    assert_eq!(total, (4 * each * (each - 1) / 2, 4 * each));
+}
 
 on_every_executor! {
     async fn many_on_both_sides(_executor: Executor) {
-        // Two functions and two tasks of each kind, on one channel.
-        let (s, r) = bounded(16);
-        let each = 5_000;
-        let producer = |i: u64| {
-            zig::count_into(s.clone(), each, i, 1 + 63 * i).on_thread().open().unwrap()
-        };
-        let mut producers: Vec<_> = (0..2).map(producer).collect();
-        let consumer = |i: u64| zig::sum_of(r.clone(), 1 + 63 * i).on_thread().open().unwrap();
-        let mut consumers: Vec<_> = (0..2).map(consumer).collect();
-        let senders = (2..4).map(|mark| {
-            let s = s.clone();
-            async move {
-                for i in 0..each {
-                    s.send(mark << 48 | i).await.unwrap();
-                }
-            }
-        });
-        let receivers = (0..2).map(|_| {
-            let r = r.clone();
-            async move {
-                let mut sum = Sum { sum: 0, count: 0, disorder: 0 };
-                while let Ok(item) = r.recv().await {
-                    sum.sum += item & ((1 << 48) - 1);
-                    sum.count += 1;
-                }
-                sum
-            }
-        });
-        let senders = futures::future::join_all(senders);
-        let receivers = futures::future::join_all(receivers);
-        drop((s, r));
-        let produced = futures::future::join_all(producers.iter_mut().map(|p| p.close()));
-        let consumed = futures::future::join_all(consumers.iter_mut().map(|c| c.close()));
-        let (_, received, produced, consumed) =
-            futures::join!(senders, receivers, produced, consumed);
-        assert!(produced.iter().all(|sent| *sent == Ok(each)));
-        let consumed = consumed.into_iter().map(Result::unwrap);
-        let total = received.into_iter().chain(consumed).fold((0, 0), |(sum, count), one| {
-            assert_eq!(one.disorder, 0);
-            (sum + one.sum, count + one.count)
-        });
-        assert_eq!(total, (4 * each * (each - 1) / 2, 4 * each));
+        many_share(bounded(16)).await;
+        many_share(growable_with_capacity(1)).await;
     }
 
     async fn clones_are_counted_exactly(_executor: Executor) {
-        let (s, r) = bounded(8);
+        for (s, r) in [bounded(8), growable_with_capacity(1)] {
         let mut pool = zig::pool(s.clone(), r.clone(), 4, 1000).on_thread().open().unwrap();
         assert_eq!((s.sender_count(), s.receiver_count()), (2, 2));
         // Its receivers end with the last sender, which is here.
@@ -347,6 +378,7 @@ on_every_executor! {
         drop(pool);
         assert_eq!((r.sender_count(), r.receiver_count()), (0, 1));
         assert_eq!(r.try_recv(), Err(TryRecvError::Closed));
+        }
     }
 
     async fn a_source_may_hold_an_end(_executor: Executor) {

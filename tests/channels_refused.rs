@@ -4,7 +4,7 @@ mod support;
 
 use futures::{FutureExt, StreamExt};
 use support::Executor;
-use ziggurat::channel::{RecvError, TryRecvError, bounded, spsc, unbounded};
+use ziggurat::channel::{RecvError, TryRecvError, bounded, growable, spsc, unbounded};
 use ziggurat::{OpenError, ZigError};
 use ziggurat_tests_zig::channels::{self as zig, Sum};
 
@@ -73,6 +73,24 @@ on_every_executor! {
         let (s, r) = bounded::<u64>(4);
         zig::break_ring(s.clone(), 6).open().unwrap().close().await.unwrap();
         for i in 0..10 {
+            s.send(i).await.unwrap();
+            assert_eq!(r.recv().await, Ok(i));
+        }
+        // Numbers of rings that are not there.
+        for (how, fault) in [(0, Position), (5, Position), (77, Other(77))] {
+            let (s, r) = growable::<u64>();
+            s.try_send(1).unwrap();
+            zig::break_ring(s.clone(), how).open().unwrap().close().await.unwrap();
+            // What was sound before is received, unless it was skipped.
+            if how != 5 {
+                assert_eq!(r.recv().await, Ok(1));
+            }
+            assert_eq!((r.recv().await, r.fault()), (Err(RecvError), Some(fault)));
+            assert!(s.try_send(2).is_err());
+        }
+        let (s, r) = growable::<u64>();
+        zig::break_ring(s.clone(), 6).open().unwrap().close().await.unwrap();
+        for i in 0..100 {
             s.send(i).await.unwrap();
             assert_eq!(r.recv().await, Ok(i));
         }

@@ -4,7 +4,7 @@ use std::thread;
 
 use futures::executor::block_on;
 use futures::future::join_all;
-use ziggurat::channel::{Receiver, Sender, bounded, spsc};
+use ziggurat::channel::{Receiver, Sender, bounded, growable_with_capacity, spsc};
 use ziggurat_tests_zig::channels::{self as zig, Sum};
 
 const MARK: u32 = 48;
@@ -136,14 +136,16 @@ async fn receive_some(r: Receiver<u64>, mut random: Random) -> Sum {
     }
 }
 
+type Make = fn(usize) -> (Sender<u64>, Receiver<u64>);
+
 /// Two senders and two receivers in each language, on one channel.
-fn many_to_many(items: u64, round: u64, random: &mut Random) {
+fn many_to_many(make: Make, items: u64, round: u64, random: &mut Random) {
     let mut left = items;
     while left > 0 {
         let count = left.min(round).div_ceil(4);
         left = left.saturating_sub(4 * count);
         let capacity = random.up_to(1024) as usize;
-        let (s, r) = bounded(capacity);
+        let (s, r) = make(capacity);
         let mut functions: Vec<_> = (0..2)
             .map(|mark| {
                 zig::count_into(s.clone(), count, mark, random.up_to(64))
@@ -187,7 +189,8 @@ fn many_to_many(items: u64, round: u64, random: &mut Random) {
 fn everything_arrives_once_and_in_order() {
     let mut random = Random(seed());
     one_to_one(400_000, 50_000, &mut random);
-    many_to_many(200_000, 50_000, &mut random);
+    many_to_many(bounded, 200_000, 50_000, &mut random);
+    many_to_many(growable_with_capacity, 200_000, 50_000, &mut random);
 }
 
 /// A thousand million items and more.
@@ -197,5 +200,13 @@ fn a_thousand_million_items_arrive_once_and_in_order() {
     let mut random = Random(seed());
     // Twice as many: this is per direction.
     one_to_one(450_000_000, 50_000_000, &mut random);
-    many_to_many(120_000_000, 10_000_000, &mut random);
+    many_to_many(bounded, 120_000_000, 10_000_000, &mut random);
+}
+
+/// Through rings that grow: of a round all items may be under way at once.
+#[test]
+#[ignore = "takes a minute"]
+fn many_items_without_a_bound_arrive_once_and_in_order() {
+    let mut random = Random(seed());
+    many_to_many(growable_with_capacity, 400_000_000, 1_000_000, &mut random);
 }

@@ -20,7 +20,7 @@
 //! });
 //! ```
 //!
-//! A function may also take ends of channels that Rust has made: `*ziggurat.Sender(T)`,
+//! A function may also take ends of channels that Rust has made, with a bound or without: `*ziggurat.Sender(T)`,
 //! `*ziggurat.Receiver(T)`.
 //! A function runs as a coroutine of the task that polls it (what `io` then does is described in
 //! `coroutine/io.zig`), or on a thread of its own if Rust asks for that or the system has no coroutines.
@@ -83,6 +83,7 @@ test {
     _ = @import("channel/ends.zig");
     _ = @import("channel/hostile_tests.zig");
     _ = @import("channel/parker.zig");
+    _ = @import("channel/row_tests.zig");
     _ = @import("channel/tests.zig");
     if (@import("coroutine/switch.zig").supported) _ = @import("coroutine/tests.zig");
     _ = @import("coroutine/halves.zig");

@@ -1,15 +1,19 @@
 //! What the ends of a channel share: the header, the waiting lists, and how many ends there are.
 
+mod memory;
+
 use std::collections::VecDeque;
-use std::marker::PhantomData;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 
 use crate::inspect;
-use crate::layout::{CLOSED, FAULT_ITEM, FAULT_NONE, Header, KIND_BOUNDED, PARKED};
-use crate::ring::{Bounded, Miss, Unbounded, bounded, unbounded};
-use crate::sync::{AtomicPtr, AtomicUsize, Backoff, Ordering};
+use crate::layout::{CLOSED, FAULT_ITEM, FAULT_NONE, Header, KIND_BOUNDED, KIND_UNBOUNDED, PARKED};
+use crate::ring::{Bounded, Miss, Row, Unbounded, bounded, unbounded};
+use crate::sync::{AtomicU64, AtomicUsize, Backoff, Ordering};
 use crate::wait::Queue;
 use crate::waiters::{Place, Side, Waiters};
+
+pub(crate) use memory::Items;
+use memory::Memory;
 
 /// See [`Channel::gives_up`].
 const PEER_TURNS: u32 = 100_000;
@@ -25,56 +29,6 @@ pub(crate) struct Channel<T> {
     memory: Memory<T>,
 }
 
-/// What a channel has of its items' type. An end's type stays as it is, lifetimes included: otherwise a
-/// sender of `&'static str` could be used as one of `&'a str`, and its receiver would take what it
-/// receives for `&'static str`.
-///
-/// ```compile_fail
-/// use ziggurat_channel::Sender;
-/// fn shorten<'a>(long: Sender<&'static str>, _: &'a str) -> Sender<&'a str> {
-///     long
-/// }
-/// ```
-/// ```compile_fail
-/// use ziggurat_channel::WeakSender;
-/// fn shorten<'a>(long: WeakSender<&'static str>, _: &'a str) -> WeakSender<&'a str> {
-///     long
-/// }
-/// ```
-/// ```compile_fail
-/// use ziggurat_channel::Receiver;
-/// fn shorten<'a>(long: Receiver<&'static str>, _: &'a str) -> Receiver<&'a str> {
-///     long
-/// }
-/// ```
-/// ```compile_fail
-/// use ziggurat_channel::WeakReceiver;
-/// fn shorten<'a>(long: WeakReceiver<&'static str>, _: &'a str) -> WeakReceiver<&'a str> {
-///     long
-/// }
-/// ```
-/// ```compile_fail
-/// use ziggurat_channel::spsc::Sender;
-/// fn shorten<'a>(long: Sender<&'static str>, _: &'a str) -> Sender<&'a str> {
-///     long
-/// }
-/// ```
-/// ```compile_fail
-/// use ziggurat_channel::spsc::Receiver;
-/// fn shorten<'a>(long: Receiver<&'static str>, _: &'a str) -> Receiver<&'a str> {
-///     long
-/// }
-/// ```
-pub(crate) type Items<T> = PhantomData<(T, fn(T) -> T)>;
-
-/// The memory of the slots, which is freed even if an item's drop panics.
-#[repr(C)]
-struct Memory<T> {
-    spare: AtomicPtr<u8>,
-    free: unsafe fn(&Header, &AtomicPtr<u8>),
-    _items: Items<T>,
-}
-
 // SAFETY: items are handed from thread to thread, each to one at a time; the rest is shared atomically.
 unsafe impl<T: Send> Send for Channel<T> {}
 // SAFETY: as above; nobody gets a reference to an item.
@@ -85,41 +39,6 @@ impl<T> UnwindSafe for Channel<T> {}
 impl<T> RefUnwindSafe for Channel<T> {}
 
 impl<T> Channel<T> {
-    pub(crate) fn bounded(capacity: usize) -> Self {
-        Self::new(bounded::make::<T>(capacity), |header, _| {
-            // SAFETY: called once, with the header made here.
-            unsafe { bounded::free::<T>(header) }
-        })
-    }
-
-    /// A bounded channel that has moved `laps` times its capacity already.
-    #[cfg(all(test, not(ziggurat_loom)))]
-    pub(crate) fn bounded_at(capacity: usize, laps: u64) -> Self {
-        Self::new(bounded::make_at::<T>(capacity, laps), |header, _| {
-            // SAFETY: as above.
-            unsafe { bounded::free::<T>(header) }
-        })
-    }
-
-    pub(crate) fn unbounded() -> Self {
-        Self::new(unbounded::make::<T>(), |header, spare| {
-            // SAFETY: as above.
-            unsafe { unbounded::free::<T>(header, spare) }
-        })
-    }
-
-    fn new(header: Header, free: unsafe fn(&Header, &AtomicPtr<u8>)) -> Self {
-        let spare = AtomicPtr::new(std::ptr::null_mut());
-        Channel {
-            header,
-            waiters: Waiters::new(),
-            closed: Queue::new(),
-            sender_count: AtomicUsize::new(1),
-            receiver_count: AtomicUsize::new(1),
-            memory: Memory { spare, free, _items: PhantomData },
-        }
-    }
-
     #[inline(always)]
     fn is_bounded(&self) -> bool {
         self.header.kind == KIND_BOUNDED
@@ -132,9 +51,45 @@ impl<T> Channel<T> {
     }
 
     #[inline(always)]
+    fn is_linked(&self) -> bool {
+        self.header.kind == KIND_UNBOUNDED
+    }
+
+    #[inline(always)]
     fn segments(&self) -> Unbounded<'_, T> {
-        // SAFETY: `unbounded` made the header for this type.
-        unsafe { Unbounded::new(&self.header, &self.memory.spare) }
+        // SAFETY: `unbounded` made the header for this type; callers check `is_linked`.
+        unsafe { Unbounded::new(&self.header, &self.memory.own.spare) }
+    }
+
+    /// The row, of a channel that has one.
+    #[inline(always)]
+    fn row(&self) -> Option<Row<'_, T>> {
+        if self.is_bounded() {
+            return None;
+        }
+        let rings = self.memory.own.rings.as_deref()?;
+        // SAFETY: `growable` made both for this type.
+        Some(unsafe { Row::new(&self.header, rings) })
+    }
+
+    /// Claims between 1 and `most` positions of a ring for sending.
+    #[inline(always)]
+    fn claim_push(&self, most: u64) -> Result<(Bounded<'_, T>, bounded::Claim), Miss> {
+        let claimed = match self.row() {
+            Some(row) => row.claim_push(most),
+            None => self.ring().claim_push(most).map(|claim| (self.ring(), claim)),
+        };
+        claimed.map_err(|miss| self.check(miss))
+    }
+
+    /// Claims between 1 and `most` positions of a ring for receiving.
+    #[inline(always)]
+    fn claim_pop(&self, most: u64) -> Result<(Bounded<'_, T>, bounded::Claim), Miss> {
+        let claimed = match self.row() {
+            Some(row) => row.claim_pop(most),
+            None => self.ring().claim_pop(most).map(|claim| (self.ring(), claim)),
+        };
+        claimed.map_err(|miss| self.check(miss))
     }
 
     /// Moves an item in if that takes no second look. `Err` says nothing more.
@@ -150,10 +105,13 @@ impl<T> Channel<T> {
 
     /// Moves an item in, without waiting for anybody.
     pub(crate) fn push(&self, item: T) -> Result<(), (Miss, T)> {
-        if self.is_bounded() {
-            self.ring().push(item).map_err(|(miss, item)| (self.check(miss), item))?;
-        } else {
+        if self.is_linked() {
             self.segments().push(item).map_err(|item| (Miss::Closed, item))?;
+        } else {
+            match self.claim_push(1) {
+                Ok((ring, claim)) => ring.fill_one(claim, item),
+                Err(miss) => return Err((miss, item)),
+            }
         }
         self.moved(Side::Receivers, 1);
         Ok(())
@@ -213,12 +171,13 @@ impl<T> Channel<T> {
 
     /// Takes an item out, without waiting for anybody.
     pub(crate) fn pop(&self) -> Result<T, Miss> {
-        if !self.is_bounded() {
+        if self.is_linked() {
             let item = self.segments().pop()?;
             self.moved(Side::Senders, 1);
             return Ok(item);
         }
-        let item = self.ring().pop().map_err(|miss| self.check(miss))?;
+        let (ring, claim) = self.claim_pop(1)?;
+        let item = ring.drain_one(claim);
         self.moved(Side::Senders, 1);
         if inspect::passes(&self.header, &item) { Ok(item) } else { self.refuse(item) }
     }
@@ -257,44 +216,44 @@ impl<T> Channel<T> {
     /// Moves up to `most` items from the front of `items` in; at least one.
     pub(crate) fn push_many(&self, items: &mut VecDeque<T>) -> Result<usize, Miss> {
         let most = items.len() as u64;
-        if self.is_bounded() {
-            let claim = self.ring().claim_push(most).map_err(|miss| self.check(miss))?;
-            self.ring().fill(claim, &mut items.drain(..claim.count()));
-            self.moved(Side::Receivers, claim.count());
-            Ok(claim.count())
-        } else {
+        let count = if self.is_linked() {
             let claim = self.segments().claim_push(most).ok_or(Miss::Closed)?;
             self.segments().fill(claim, &mut items.drain(..claim.count()));
-            self.moved(Side::Receivers, claim.count());
-            Ok(claim.count())
-        }
+            claim.count()
+        } else {
+            let (ring, claim) = self.claim_push(most)?;
+            ring.fill(claim, &mut items.drain(..claim.count()));
+            claim.count()
+        };
+        self.moved(Side::Receivers, count);
+        Ok(count)
     }
 
     /// Moves up to `most` items to the end of `items`; at least one.
     pub(crate) fn pop_many(&self, items: &mut Vec<T>, most: usize) -> Result<usize, Miss> {
-        if self.is_bounded() {
-            // Before the claim, so that nothing after it can fail; and for what there is, no more.
-            let most = most.min(self.ring().len().max(1));
-            items.reserve(most);
-            let claim = self.ring().claim_pop(most as u64).map_err(|miss| self.check(miss))?;
-            let before = items.len();
-            self.ring().drain(claim, |item| items.push(item));
-            self.moved(Side::Senders, claim.count());
-            if inspect::retain(&self.header, items, before) < claim.count() {
-                self.fail(FAULT_ITEM);
-                if items.len() == before {
-                    return self.pop_many(items, most);
-                }
-            }
-            Ok(items.len() - before)
-        } else {
+        if self.is_linked() {
             let most = most.min(unbounded::SLOTS as usize);
             items.reserve(most);
             let claim = self.segments().claim_pop(most as u64)?;
             self.segments().drain(claim, |item| items.push(item));
             self.moved(Side::Senders, claim.count());
-            Ok(claim.count())
+            return Ok(claim.count());
         }
+        // Before the claim, so that nothing after it can fail; and for what there is, no more.
+        let there = self.row().map_or_else(|| self.ring().len(), |row| row.len_of_oldest());
+        let most = most.min(there.max(1));
+        items.reserve(most);
+        let (ring, claim) = self.claim_pop(most as u64)?;
+        let before = items.len();
+        ring.drain(claim, |item| items.push(item));
+        self.moved(Side::Senders, claim.count());
+        if inspect::retain(&self.header, items, before) < claim.count() {
+            self.fail(FAULT_ITEM);
+            if items.len() == before {
+                return self.pop_many(items, most);
+            }
+        }
+        Ok(items.len() - before)
     }
 
     /// Keeps room for one item.
@@ -359,7 +318,7 @@ impl<T> Channel<T> {
         let ready = match side {
             Side::Senders => self.is_bounded() && self.ring().has_room(),
             Side::Receivers if self.is_bounded() => self.ring().has_item(),
-            Side::Receivers => self.segments().has_item(),
+            Side::Receivers => self.len() > 0,
         };
         if ready {
             self.wake(side, 1);
@@ -394,6 +353,10 @@ impl<T> Channel<T> {
     pub(crate) fn close(&self) -> bool {
         // SeqCst: in one order with the senders' claims, and with the parkers' looks.
         let was = self.header.senders_line.tail.fetch_or(CLOSED, Ordering::SeqCst);
+        if let Some(row) = self.row() {
+            // Not only the first: nothing may be sent after any `close` has returned.
+            row.seal(was);
+        }
         if was & CLOSED != 0 {
             return false;
         }
@@ -405,11 +368,17 @@ impl<T> Channel<T> {
     }
 
     pub(crate) fn is_closed(&self) -> bool {
-        self.header.senders_line.tail.load(Ordering::SeqCst) & CLOSED != 0
+        match self.row() {
+            Some(row) => row.is_closed(),
+            None => self.header.senders_line.tail.load(Ordering::SeqCst) & CLOSED != 0,
+        }
     }
 
     pub(crate) fn len(&self) -> usize {
-        if self.is_bounded() { self.ring().len() } else { self.segments().len() }
+        if self.is_bounded() {
+            return self.ring().len();
+        }
+        self.row().map_or_else(|| self.segments().len(), |row| row.len())
     }
 
     pub(crate) fn is_full(&self) -> bool {
@@ -430,21 +399,6 @@ impl<T> Channel<T> {
     pub(crate) fn at_close(&self) -> &Queue {
         &self.closed
     }
-
-    /// Drops what is left. An item whose drop panics does not keep the others.
-    fn drop_items(&self) {
-        struct Rest<'a, T>(&'a Channel<T>);
-        impl<T> Drop for Rest<'_, T> {
-            fn drop(&mut self) {
-                self.0.drop_items();
-            }
-        }
-        while let Ok(item) = self.pop() {
-            let rest = Rest(self);
-            drop(item);
-            std::mem::forget(rest);
-        }
-    }
 }
 
 impl<T> Place for &Channel<T> {
@@ -452,20 +406,12 @@ impl<T> Place for &Channel<T> {
     fn place(&self) -> (&Header, &Waiters) {
         (&self.header, &self.waiters)
     }
-}
 
-impl<T> Drop for Channel<T> {
-    fn drop(&mut self) {
-        struct Free<'a, T>(&'a Channel<T>);
-        impl<T> Drop for Free<'_, T> {
-            fn drop(&mut self) {
-                let memory = &self.0.memory;
-                // SAFETY: the last use of the header that was made along with this function.
-                unsafe { (memory.free)(&self.0.header, &memory.spare) }
-            }
+    fn progress(&self, side: Side) -> &AtomicU64 {
+        match (side, self.row()) {
+            (Side::Receivers, Some(row)) => row.progress(),
+            _ => self.header.progress(side),
         }
-        let _free = Free(self);
-        self.drop_items();
     }
 }
 

@@ -1,9 +1,9 @@
 //! The C layout of a channel, byte by byte, and what each side may do with it.
 //!
-//! A channel is one [`Header`] and an array of slots. Rust and Zig work on them directly, with atomics; a
-//! function of the [`VTable`] is called only to park, to wake, to close and to come and go. All numbers
-//! are in the machine's byte order; the layout is for 64-bit machines, and its offsets are asserted here
-//! at compile time.
+//! A channel is one [`Header`] and an array of slots, or several. Rust and Zig work on them directly,
+//! with atomics; a function of the [`VTable`] is called only to park, to wake, to close, to come and go,
+//! and once per array and end. All numbers are in the machine's byte order; the layout is for 64-bit
+//! machines, and its offsets are asserted here at compile time.
 //!
 //! # The header
 //!
@@ -13,12 +13,12 @@
 //! | 8 | 4 | `struct_size` | maker |
 //! | 12 | 2 | `abi_major` | maker |
 //! | 14 | 2 | `abi_minor` | maker |
-//! | 16 | 4 | `kind`: 1 many-to-many bounded, 2 many-to-many unbounded, 3 one-to-one bounded | maker |
+//! | 16 | 4 | `kind`: many-to-many bounded 1, unbounded 2, growable 4; one-to-one bounded 3 | maker |
 //! | 20 | 4 | `flags`: bit 0 one-to-one, the fence is asymmetric | maker |
 //! | 24 | 8 | `capacity`, in items, exact; 0 unbounded | maker |
 //! | 32 | 8 | `mask`: `slots - 1` when the number of slots is a power of two, else 0 | maker |
 //! | 40 | 8 | `wrap`: the position word that counts as 0 again; 0: 2⁶⁴ | maker |
-//! | 48 | 8 | `slots` | maker |
+//! | 48 | 8 | `slots`; null in kinds 2 and 4 | maker |
 //! | 56 | 8 | `stride`, in bytes, from slot to slot | maker |
 //! | 64 | 8 | `value`, the offset of the item in its slot, in bytes | maker |
 //! | 72 | 4 | `item_kind`: one of zig-ffi's `TypeDesc`; all ones: opaque | maker, before an end crosses |
@@ -27,9 +27,9 @@
 //! | 88 | 8 | `vtable` | maker, before an end crosses |
 //! | 96 | 4 | `fault`: 0, or why the channel was closed by force | any |
 //! | 104 | 8 | `maker`: an address that only the library that made the channel has | maker |
-//! | 128 | 8 | `tail`: the senders' word | senders, closers |
+//! | 128 | 8 | `tail`: the senders' word; of kind 4: `last` | senders, closers |
 //! | 136 | 8 | `tail_ptr`: unbounded, the segment that `tail` is in | senders |
-//! | 256 | 8 | `head`: the receivers' word | receivers |
+//! | 256 | 8 | `head`: the receivers' word; of kind 4: `first` | receivers |
 //! | 264 | 8 | `head_ptr`: unbounded, the segment that `head` is in | receivers |
 //! | 384 | 4 | `receivers`: a [`parked`](PARKED) word, read by senders | parkers |
 //! | 512 | 4 | `senders`: a parked word, read by receivers | parkers |
@@ -107,6 +107,38 @@
 //! the stamp, read, add to the count; who makes it 63 recycles the segment. This kind is for both ends
 //! in Rust: positions of a hostile peer are not checked.
 //!
+//! # Many-to-many, growable (kind 4)
+//!
+//! A row of rings of kind 1, each twice as large as the one before. The first has `mask + 1` slots.
+//!
+//! | offset | bytes | in a ring |
+//! |---|---|---|
+//! | 0 | 8 | `tail` |
+//! | 128 | 8 | `head` |
+//! | 256, or the slots' alignment if that is more | `stride` each | the slots |
+//!
+//! Rings have numbers, from 0 on, at most [`ROW_MOST`], and no address is in the shared memory: Rust has
+//! them by itself, and the other language asks [`VTable::ring`] once per ring and end. A ring stays
+//! where it is for as long as the channel. The header's `tail` is *last* here, the newest ring's number
+//! in the place of a position, and [`CLOSED`]; its `head` is *first*, the number of the ring that is
+//! received from. The parked words are the header's. In a ring's `tail`, `CLOSED` *seals* it. A sealed
+//! ring is never opened again, and no end comes back to one that it has left, so that a number that is
+//! out of date does no harm.
+//!
+//! *Send*: read `last` (acquire); if closed, seal that ring, and fail. Send into the ring as in kind 1.
+//! If it is full, or sealed: get the next ring, seal this one, swap `last` to the next one (sequentially
+//! consistent, all), and begin anew. Whoever sealed it may not be running, so whoever finds it sealed
+//! does the rest. A slot that a receiver has claimed and not emptied is waited for no longer than a few
+//! microseconds; then the ring counts as full.
+//! *Receive*: read `first` (acquire); receive from that ring as in kind 1. If it is sealed and drained,
+//! read `last` (sequentially consistent): if that is another ring, swap `first` to the next one, and
+//! begin anew. If it is this one the channel is empty, and closed if `last` is: if it is not, somebody
+//! is growing, and nothing is in the next ring before `last` has its number.
+//! *Close*: set `CLOSED` in `last`, and then seal the ring that it names. Every closer does both, and so
+//! does each sender that fails: nothing is sent after any of them has returned. *Closed* is both.
+//! *Drained* rings are left before anything is taken from the next one, so that the items are in the
+//! order of their claims, across rings, too.
+//!
 //! # Parked words
 //!
 //! | bit | meaning |
@@ -133,6 +165,12 @@
 //! where there is one, and looks once more: now either the stamp is visible, or the claimer's load is
 //! still to come and will see `PARKED`; and so it may sleep.)
 //!
+//! *Kind 4.* The same, though the parker may look at a ring that senders have left. A claim in ring
+//! `k + 1` comes after the swap of `last`, and that after the seal of ring `k`. So if the parker's look
+//! finds ring `k` empty and not sealed, its fence comes before the seal, and hence before the claim; and
+//! if it finds it sealed and drained with `k` in `last`, its fence comes before the swap. Either way the
+//! claimer's load sees `PARKED`.
+//!
 //! *Kind 3.* What is published is `tail` or `head`, by a store (release), with no more than a compiler
 //! fence before the load of the word. If the word is 0, that was all. If not, the publisher passes a full
 //! fence and loads it again. The parker's barrier is `membarrier(2)` as long as the word is not `STRICT`,
@@ -150,13 +188,14 @@ use std::ffi::c_void;
 use std::mem::offset_of;
 
 use crate::sync::{AtomicPtr, AtomicU32, AtomicU64};
+use crate::waiters::Side;
 
 /// `ZGCHAN`, and the layout's number.
 pub const MAGIC: u64 = 0x0001_4e41_4843_475a;
 /// Tables of another major version are refused.
 pub const ABI_MAJOR: u16 = 1;
 /// Counts the additions at the tables' ends.
-pub const ABI_MINOR: u16 = 0;
+pub const ABI_MINOR: u16 = 1;
 
 /// `Header::kind`: a bounded ring for many senders and many receivers.
 pub const KIND_BOUNDED: u32 = 1;
@@ -164,6 +203,11 @@ pub const KIND_BOUNDED: u32 = 1;
 pub const KIND_UNBOUNDED: u32 = 2;
 /// `Header::kind`: a bounded ring for one sender and one receiver.
 pub const KIND_SPSC: u32 = 3;
+/// `Header::kind`: a row of bounded rings, of any length, for many senders and many receivers.
+pub const KIND_GROWABLE: u32 = 4;
+
+/// Rings in a row at most. With the usual first one no machine has the memory for so many.
+pub const ROW_MOST: usize = 40;
 
 /// `Header::flags`: parkers call `membarrier(2)`; publishers need no barrier.
 pub const ASYMMETRIC: u32 = 1;
@@ -245,11 +289,25 @@ pub(crate) struct SendersLine {
     pub(crate) tail_ptr: AtomicPtr<u8>,
 }
 
+impl SendersLine {
+    pub(crate) fn new() -> Self {
+        let tail_ptr = AtomicPtr::new(std::ptr::null_mut());
+        SendersLine { tail: AtomicU64::new(0), tail_ptr }
+    }
+}
+
 /// What receivers write for every item.
 #[repr(C, align(128))]
 pub(crate) struct ReceiversLine {
     pub(crate) head: AtomicU64,
     pub(crate) head_ptr: AtomicPtr<u8>,
+}
+
+impl ReceiversLine {
+    pub(crate) fn new() -> Self {
+        let head_ptr = AtomicPtr::new(std::ptr::null_mut());
+        ReceiversLine { head: AtomicU64::new(0), head_ptr }
+    }
 }
 
 /// What is read for every item and written when somebody parks.
@@ -296,6 +354,9 @@ pub struct VTable {
     pub clone_end: unsafe extern "C" fn(channel: *const Header, side: u32),
     /// Drops a sender or a receiver. The last of a side closes the channel; the last of all frees it.
     pub drop_end: unsafe extern "C" fn(channel: *const Header, side: u32),
+    /// The ring of a number, of a row. If it is not there but the one before it is, it is made, if `make`
+    /// is not 0. Null: there is none. It stays where it is for as long as the channel.
+    pub ring: unsafe extern "C" fn(channel: *const Header, number: u64, make: u32) -> *const c_void,
 }
 
 // SAFETY: the pointers are to memory and code that live as long as the channel; what changes is atomic.
@@ -377,7 +438,7 @@ const _: () = {
     assert!(offset_of!(Header, receivers) == 384);
     assert!(offset_of!(Header, senders) == 512);
     assert!(offset_of!(ParkedLine, last) == 8);
-    assert!(size_of::<VTable>() == 56);
+    assert!(size_of::<VTable>() == 64);
 };
 
 impl Header {
@@ -416,41 +477,18 @@ impl Header {
             vtable: AtomicPtr::new(std::ptr::null_mut()),
             fault: AtomicU32::new(FAULT_NONE),
             maker: maker(),
-            senders_line: SendersLine {
-                tail: AtomicU64::new(0),
-                tail_ptr: AtomicPtr::new(std::ptr::null_mut()),
-            },
-            receivers_line: ReceiversLine {
-                head: AtomicU64::new(0),
-                head_ptr: AtomicPtr::new(std::ptr::null_mut()),
-            },
+            senders_line: SendersLine::new(),
+            receivers_line: ReceiversLine::new(),
             receivers: parked(),
             senders: parked(),
         }
     }
 
-    /// The position word `n` items after `at`.
-    #[inline(always)]
-    pub(crate) fn advance(&self, at: u64, n: u64) -> u64 {
-        let next = at.wrapping_add(n * ONE);
-        if self.wrap != 0 && next >= self.wrap { next - self.wrap } else { next }
-    }
-
-    /// Items from position word `from` to `to`.
-    #[inline(always)]
-    pub(crate) fn distance(&self, from: u64, to: u64) -> u64 {
-        let words = to.wrapping_sub(from);
-        (if to < from { words.wrapping_add(self.wrap) } else { words }) / ONE
-    }
-
-    /// The index of a position word's slot.
-    #[inline(always)]
-    pub(crate) fn index(&self, at: u64) -> usize {
-        let position = at / ONE;
-        if self.mask != 0 {
-            (position & self.mask) as usize
-        } else {
-            (position % self.capacity) as usize
+    /// What the other side of a bounded channel writes for every item.
+    pub(crate) fn progress(&self, side: Side) -> &AtomicU64 {
+        match side {
+            Side::Receivers => &self.senders_line.tail,
+            Side::Senders => &self.receivers_line.head,
         }
     }
 }

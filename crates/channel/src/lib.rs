@@ -2,6 +2,7 @@
 //!
 //! * [`bounded`] and [`unbounded`]: many senders, many receivers; a drop-in superset of async-channel
 //!   2.5.
+//! * [`growable`]: as `unbounded`, in memory that two languages can work on.
 //! * [`spsc`]: one sender, one receiver; no atomic read-modify-write per item.
 //! * [`oneshot`], [`watch`], [`broadcast`]: one item; the latest value; every item to everybody.
 //!
@@ -125,6 +126,50 @@ pub fn bounded<T>(cap: usize) -> (Sender<T>, Receiver<T>) {
 /// ```
 pub fn unbounded<T>() -> (Sender<T>, Receiver<T>) {
     ends(Channel::unbounded())
+}
+
+/// A channel for many senders and receivers with room for any number of items, whose ends can cross to
+/// Zig.
+///
+/// It has the ends of [`unbounded`] and does the same: senders never wait. Only the memory is another.
+/// Items are in a ring, and when that is full, senders go on in a new one of twice its size. It is the
+/// *growable ring buffer* that std's `VecDeque` is, hence the name; but items stay where they are, and a
+/// ring is not given back before the channel goes. So rings can have numbers, and neither language needs
+/// to believe an address, or a count of readers, that the other one has written.
+///
+/// | | memory |
+/// |---|---|
+/// | `unbounded` | for the items that are there, in segments of 63 |
+/// | `growable` | for up to four times the most items that were there at a time; for 64 at least |
+///
+/// A receiver that is interrupted while it takes an item out is not waited for: when the senders come to
+/// its slot again, they go on in the next ring, as if the ring were full.
+///
+/// # Examples
+///
+/// ```
+/// # futures_lite::future::block_on(async {
+/// use ziggurat_channel::growable;
+///
+/// let (s, r) = growable();
+/// for i in 0..1000 {
+///     assert_eq!(s.try_send(i), Ok(()));
+/// }
+/// assert_eq!((s.len(), s.capacity()), (1000, None));
+/// assert_eq!(r.recv().await, Ok(0));
+/// # });
+/// ```
+pub fn growable<T>() -> (Sender<T>, Receiver<T>) {
+    growable_with_capacity(64)
+}
+
+/// As [`growable`], with a first ring for at least `cap` items: so many are sent without an allocation.
+///
+/// # Panics
+///
+/// When the capacity is larger than the address space can hold, or than positions can count.
+pub fn growable_with_capacity<T>(cap: usize) -> (Sender<T>, Receiver<T>) {
+    ends(Channel::growable(cap))
 }
 
 /// Whether a channel with room for `cap` items can be made.

@@ -8,7 +8,7 @@ use crate::home::Home;
 use crate::layout::{Header, KIND_SPSC, ONE};
 use crate::patience::{BATCH, BATCH_SPSC, Experience, LONGEST_BATCH, Patience, Turn};
 use crate::ring::Miss;
-use crate::sync::{AtomicU32, Backoff, Ordering};
+use crate::sync::{AtomicU32, AtomicU64, Backoff, Ordering};
 use crate::wait::{Key, Publisher, WaitList};
 
 /// How often a task is polled again because of somebody who is in the middle of an operation, before it
@@ -122,15 +122,12 @@ impl Waiters {
         cx: &Context<'_>,
         batches: &mut u32,
         side: Side,
+        other: &AtomicU64,
     ) -> Turn {
-        // What the other side writes for every item. Relaxed: it is looked at for a change only.
-        let other = match side {
-            Side::Receivers => &header.senders_line.tail,
-            Side::Senders => &header.receivers_line.head,
-        };
         let experience = (&self.looks[side as usize], &self.looks[side.other() as usize]);
         let shortest = if header.kind == KIND_SPSC { BATCH_SPSC } else { BATCH };
         let batch = (header.capacity / 16).clamp(shortest.into(), LONGEST_BATCH) as u32;
+        // Relaxed: it is looked at for a change only.
         patience.turn(cx, batches, batch, experience, || other.load(Ordering::Relaxed))
     }
 }
@@ -149,6 +146,11 @@ pub(crate) struct Wait {
 /// What has a header and its waiters.
 pub(crate) trait Place {
     fn place(&self) -> (&Header, &Waiters);
+
+    /// What the other side writes for every item.
+    fn progress(&self, side: Side) -> &AtomicU64 {
+        self.place().0.progress(side)
+    }
 }
 
 impl Wait {
@@ -195,7 +197,8 @@ impl Wait {
         let mut batches = 0;
         while self.key.is_none() {
             let (header, waiters) = place.place();
-            match waiters.look_on(header, &mut self.patience, cx, &mut batches, side) {
+            let other = place.progress(side);
+            match waiters.look_on(header, &mut self.patience, cx, &mut batches, side, other) {
                 Turn::Park => break,
                 Turn::Yield => return Poll::Pending,
                 Turn::Again => match attempt(place) {

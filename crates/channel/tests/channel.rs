@@ -1,5 +1,7 @@
 //! What a user can see of the many-to-many channels beyond async-channel's own suite.
 
+mod support;
+
 use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, RefUnwindSafe, UnwindSafe, catch_unwind};
@@ -12,6 +14,7 @@ use std::thread;
 use futures::task::{ArcWake, noop_waker, waker};
 use futures::{FutureExt, SinkExt, StreamExt};
 use futures_lite::future::block_on;
+use support::{Bounded, Growable, Unbounded, make};
 use ziggurat_channel::{
     Receiver, RecvError, SendError, Sender, TryRecvError, TryReserveError, TrySendError, bounded,
     try_bounded, unbounded,
@@ -115,12 +118,9 @@ fn zero_sized_and_overaligned_items_pass() {
 
 #[test]
 fn items_are_dropped_exactly_once_whatever_is_left() {
-    for capacity in [Some(3), Some(64), None] {
+    for kind in [Bounded(3), Bounded(64), Unbounded, Growable(1)] {
         let count = Arc::new(AtomicUsize::new(0));
-        let (s, r) = match capacity {
-            Some(n) => bounded(n),
-            None => unbounded(),
-        };
+        let (s, r) = make(kind);
         for round in 0..300 {
             while s.try_send(Counted::new(&count)).is_ok() && s.len() < 200 {}
             (0..round % 7).for_each(|_| drop(r.try_recv()));
@@ -233,7 +233,7 @@ fn parked_senders_get_through_beside_one_that_never_stops() {
 #[test]
 fn a_send_that_races_with_close_fails_or_is_received() {
     for round in 0..200 {
-        let (s, r) = if round % 2 == 0 { bounded(64) } else { unbounded() };
+        let (s, r) = make([Bounded(64), Unbounded, Growable(1)][round % 3]);
         let senders: Vec<_> = (0..3)
             .map(|_| {
                 let s = s.clone();
@@ -344,14 +344,16 @@ fn a_batch_takes_memory_for_what_there_is() {
 }
 
 #[test]
-fn unbounded_batches_cross_segments() {
-    let (s, r) = unbounded();
-    let mut items: VecDeque<_> = (0..1000).collect();
-    assert_eq!(s.try_send_many(&mut items), Ok(1000));
-    assert_eq!(s.len(), 1000);
-    let mut received = Vec::new();
-    while r.try_recv_many(&mut received, 37).is_ok() {}
-    assert_eq!(received, (0..1000).collect::<Vec<_>>());
+fn unbounded_batches_cross_segments_and_rings() {
+    for kind in [Unbounded, Growable(1), Growable(64)] {
+        let (s, r) = make(kind);
+        let mut items: VecDeque<_> = (0..1000).collect();
+        assert_eq!(s.try_send_many(&mut items), Ok(1000));
+        assert_eq!(s.len(), 1000);
+        let mut received = Vec::new();
+        while r.try_recv_many(&mut received, 37).is_ok() {}
+        assert_eq!(received, (0..1000).collect::<Vec<_>>());
+    }
 }
 
 #[test]
@@ -420,11 +422,8 @@ fn an_idle_wait_ends_up_parked() {
 
 #[test]
 fn many_threads_keep_each_senders_order() {
-    for capacity in [Some(1), Some(3), Some(128), None] {
-        let (s, r) = match capacity {
-            Some(n) => bounded(n),
-            None => unbounded(),
-        };
+    for kind in [Bounded(1), Bounded(3), Bounded(128), Unbounded, Growable(1)] {
+        let (s, r) = make(kind);
         let senders: Vec<_> = (0..3u64)
             .map(|id| {
                 let s = s.clone();

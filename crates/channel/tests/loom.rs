@@ -11,6 +11,8 @@ mod homes;
 mod layout {
     pub(crate) use ziggurat_channel::layout::SETTLED;
 }
+#[path = "loom/rows.rs"]
+mod rows;
 #[path = "../src/sync.rs"]
 #[allow(dead_code, unused_imports, reason = "for `homes`")]
 mod sync;
@@ -85,6 +87,7 @@ fn model(name: &str, preemptions: usize, f: impl Fn() + Sync + Send + 'static) {
 #[test]
 fn models() {
     many_to_many();
+    rows::rows();
     one_to_one();
     homes_of_publishers();
     made_of_locks();

@@ -1,11 +1,14 @@
 //! The channels against a queue: any sequence of operations on one thread. (`histories` is about what
 //! threads do at the same time.)
 
+mod support;
+
 use std::collections::VecDeque;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
-use ziggurat_channel::{Receiver, Sender, TryRecvError, TrySendError, bounded, spsc, unbounded};
+use support::{Bounded, Growable, Unbounded, make};
+use ziggurat_channel::{TryRecvError, TrySendError, spsc};
 
 #[derive(Debug, Clone)]
 enum Op {
@@ -34,14 +37,17 @@ fn op() -> impl Strategy<Value = Op> {
     ]
 }
 
-fn make(capacity: Option<usize>) -> (Sender<u64>, Receiver<u64>) {
-    capacity.map_or_else(unbounded, bounded)
-}
-
 proptest! {
     #[test]
-    fn is_a_queue(capacity in proptest::option::of(1..6usize), ops in vec(op(), 0..200)) {
-        let (s, r) = make(capacity);
+    fn is_a_queue(
+        kind in prop_oneof![
+            (1..6usize).prop_map(Bounded),
+            Just(Unbounded),
+            (1..4usize).prop_map(Growable),
+        ],
+        ops in vec(op(), 0..200),
+    ) {
+        let ((s, r), capacity) = (make(kind), kind.capacity());
         let mut permits = Vec::new();
         let mut queue = VecDeque::new();
         let mut closed = false;

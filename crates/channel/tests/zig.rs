@@ -16,7 +16,8 @@ use ziggurat_channel::layout::{
 };
 use ziggurat_channel::zig::EndError;
 use ziggurat_channel::{
-    ProtocolError, Receiver, Sender, TryRecvError, TrySendError, bounded, spsc, unbounded,
+    ProtocolError, Receiver, Sender, TryRecvError, TrySendError, bounded, growable,
+    growable_with_capacity, spsc, unbounded,
 };
 use ziggurat_core::Buffer;
 use ziggurat_zig_ffi::abi::TypeDesc;
@@ -167,6 +168,32 @@ fn headers_are_looked_at_before_they_are_believed() {
     // One whose items have never crossed is opaque.
     assert!(matches!(Fake::of(bounded::<u64>(4).0.header()).accepted(), Err(EndError::Item)));
     assert_eq!(EndError::Item.to_string(), "the channel's items are of another type");
+}
+
+#[test]
+fn growable_ends_go_there_and_back() {
+    let (s, r) = growable::<u64>();
+    (0..100).for_each(|i| s.try_send(i).unwrap());
+    let s: Sender<u64> = back(s.into_raw_end().into_ptr()).unwrap();
+    let r: Receiver<u64> = back(r.into_raw_end().into_ptr()).unwrap();
+    (100..300).for_each(|i| s.try_send(i).unwrap());
+    assert_eq!((s.sender_count(), r.receiver_count(), r.len()), (1, 1, 300));
+    // Without a bound there is no capacity.
+    let lie = Fake::with(r.header(), 24, &u64::to_ne_bytes(4));
+    assert_eq!(lie.accepted().unwrap_err(), EndError::Capacity(4));
+    drop(s.into_raw_end());
+    (0..300).for_each(|i| assert_eq!(r.try_recv(), Ok(i)));
+    assert_eq!(r.try_recv(), Err(TryRecvError::Closed));
+
+    // Buffers in several rings, of which none is received.
+    let dropped = Arc::new(AtomicUsize::new(0));
+    let (s, r) = growable_with_capacity(1);
+    (0..20).for_each(|_| s.try_send(counted(&dropped)).unwrap());
+    let (s, r) = (s.into_raw_end(), r.into_raw_end());
+    drop(r);
+    assert_eq!(dropped.load(Ordering::SeqCst), 0);
+    drop(s);
+    assert_eq!(dropped.load(Ordering::SeqCst), 20);
 }
 
 #[test]

@@ -1,4 +1,5 @@
-//! The bounded many-to-many ring: Vyukov's, with exact capacities and batches.
+//! The bounded many-to-many ring: Vyukov's, with exact capacities and batches. A channel has one, whose words are
+//! in its header, or a row of them (`row.zig`).
 //!
 //! The algorithm and its orderings are those of `crates/channel/src/ring/bounded.rs`; the protocol is
 //! described in `crates/channel/src/layout.rs`.
@@ -18,6 +19,26 @@ pub const Miss = error{
     Closed,
 };
 
+/// After something was moved that `count` of a side may wait for: wakes whom it concerns. `channel` is a ring
+/// or a row.
+pub inline fn moved(channel: anytype, side: layout.Side, count: u64) void {
+    const h = channel.header;
+    // Seq_cst: see "Parked words" in `layout.rs`.
+    const receivers = @atomicLoad(u32, &h.receivers, .seq_cst);
+    const senders = @atomicLoad(u32, &h.senders, .seq_cst);
+    if (receivers | senders != 0) wakeAfter(channel, side, count);
+}
+
+fn wakeAfter(channel: anytype, side: layout.Side, count: u64) void {
+    @branchHint(.cold);
+    const h = channel.header;
+    // Seq_cst: as in `moved`.
+    if (@atomicLoad(u32, h.word(side), .seq_cst) & layout.parked != 0) h.wake(side, count);
+    // See "A slot that is claimed but not finished" in `layout.rs`.
+    const own: layout.Side = if (side == .receivers) .senders else .receivers;
+    if (@atomicLoad(u32, h.word(own), .seq_cst) & layout.parked != 0 and channel.isReady(own)) h.wake(own, 1);
+}
+
 pub fn Bounded(comptime W: type) type {
     return struct {
         const Self = @This();
@@ -28,18 +49,23 @@ pub fn Bounded(comptime W: type) type {
             .alignment = @alignOf(Slot),
         };
 
+        /// The channel's, which has the parked words.
         header: *Header,
+        tail: *u64,
+        head: *u64,
         slots: [*]Slot,
         capacity: u64,
         mask: u64,
         wrap: u64,
 
-        const Claim = struct { at: u64, count: u64 };
+        pub const Claim = struct { at: u64, count: u64 };
 
         /// `header` has been accepted.
         pub fn init(header: *Header) Self {
             return .{
                 .header = header,
+                .tail = &header.tail,
+                .head = &header.head,
                 .slots = @ptrCast(@alignCast(header.slots.?)),
                 .capacity = header.capacity,
                 .mask = header.mask,
@@ -64,20 +90,22 @@ pub fn Bounded(comptime W: type) type {
 
         /// Moves an item in.
         pub inline fn push(r: *const Self, item: W) Miss!void {
-            const h = r.header;
+            if (r.pushQuick(item)) return moved(r, .receivers, 1);
+            return r.pushSlow(item);
+        }
+
+        /// Moves an item in if that takes no second look.
+        pub inline fn pushQuick(r: *const Self, item: W) bool {
             // The orderings are those of `claimPush`; this is its first round, for one item.
-            const tail = @atomicLoad(u64, &h.tail, .acquire);
+            const tail = @atomicLoad(u64, r.tail, .acquire);
             const slot = r.slotAt(tail);
             // A stamp of a free slot has no lower bits, so that `tail` has none, either, if they are equal.
-            if (@atomicLoad(u64, &slot.stamp, .acquire) == tail and
-                @cmpxchgStrong(u64, &h.tail, tail, r.advance(tail, 1), .seq_cst, .monotonic) == null)
-            {
-                slot.value = item;
-                // Release: the item is there when the stamp says so.
-                @atomicStore(u64, &slot.stamp, tail | layout.full, .release);
-                return r.moved(.receivers, 1);
-            }
-            return r.pushSlow(item);
+            if (@atomicLoad(u64, &slot.stamp, .acquire) != tail) return false;
+            if (@cmpxchgStrong(u64, r.tail, tail, r.advance(tail, 1), .seq_cst, .monotonic) != null) return false;
+            slot.value = item;
+            // Release: the item is there when the stamp says so.
+            @atomicStore(u64, &slot.stamp, tail | layout.full, .release);
+            return true;
         }
 
         fn pushSlow(r: *const Self, item: W) Miss!void {
@@ -88,6 +116,13 @@ pub fn Bounded(comptime W: type) type {
         /// Moves as many items in as there is room for; at least one.
         pub fn pushMany(r: *const Self, items: []const W) Miss!usize {
             const claim = try r.claimPush(items.len);
+            r.fill(claim, items);
+            moved(r, .receivers, claim.count);
+            return @intCast(claim.count);
+        }
+
+        /// Fills a claim with the first of `items`.
+        pub fn fill(r: *const Self, claim: Claim, items: []const W) void {
             var at = claim.at;
             for (items[0..@intCast(claim.count)]) |item| {
                 const slot = r.slotAt(at);
@@ -96,25 +131,27 @@ pub fn Bounded(comptime W: type) type {
                 @atomicStore(u64, &slot.stamp, at | layout.full, .release);
                 at = r.advance(at, 1);
             }
-            r.moved(.receivers, claim.count);
-            return @intCast(claim.count);
         }
 
         /// Takes an item out.
         pub inline fn pop(r: *const Self) Miss!W {
-            const h = r.header;
-            const head = @atomicLoad(u64, &h.head, .monotonic);
-            const slot = r.slotAt(head);
-            if (@atomicLoad(u64, &slot.stamp, .acquire) == head | layout.full and
-                @cmpxchgStrong(u64, &h.head, head, r.advance(head, 1), .seq_cst, .monotonic) == null)
-            {
-                const item = slot.value;
-                // Release: the slot is empty when the stamp says so.
-                @atomicStore(u64, &slot.stamp, r.advance(head, r.capacity), .release);
-                r.moved(.senders, 1);
+            if (r.popQuick()) |item| {
+                moved(r, .senders, 1);
                 return item;
             }
             return r.popSlow();
+        }
+
+        /// Takes an item out if that takes no second look.
+        pub inline fn popQuick(r: *const Self) ?W {
+            const head = @atomicLoad(u64, r.head, .monotonic);
+            const slot = r.slotAt(head);
+            if (@atomicLoad(u64, &slot.stamp, .acquire) != head | layout.full) return null;
+            if (@cmpxchgStrong(u64, r.head, head, r.advance(head, 1), .seq_cst, .monotonic) != null) return null;
+            const item = slot.value;
+            // Release: the slot is empty when the stamp says so.
+            @atomicStore(u64, &slot.stamp, r.advance(head, r.capacity), .release);
+            return item;
         }
 
         fn popSlow(r: *const Self) Miss!W {
@@ -127,6 +164,13 @@ pub fn Bounded(comptime W: type) type {
         /// Takes as many items out as there are and fit; at least one.
         pub fn popMany(r: *const Self, out: []W) Miss!usize {
             const claim = try r.claimPop(out.len);
+            r.drain(claim, out);
+            moved(r, .senders, claim.count);
+            return @intCast(claim.count);
+        }
+
+        /// Takes the items of a claim out.
+        pub fn drain(r: *const Self, claim: Claim, out: []W) void {
             var at = claim.at;
             for (out[0..@intCast(claim.count)]) |*item| {
                 const slot = r.slotAt(at);
@@ -135,44 +179,21 @@ pub fn Bounded(comptime W: type) type {
                 @atomicStore(u64, &slot.stamp, r.advance(at, r.capacity), .release);
                 at = r.advance(at, 1);
             }
-            r.moved(.senders, claim.count);
-            return @intCast(claim.count);
         }
 
-        /// After something was moved that `count` of a side may wait for: wakes whom it concerns.
-        inline fn moved(r: *const Self, side: layout.Side, count: u64) void {
-            const h = r.header;
-            // Seq_cst: see "Parked words" in `layout.rs`.
-            const receivers = @atomicLoad(u32, &h.receivers, .seq_cst);
-            const senders = @atomicLoad(u32, &h.senders, .seq_cst);
-            if (receivers | senders != 0) r.wakeAfter(side, count);
-        }
-
-        fn wakeAfter(r: *const Self, side: layout.Side, count: u64) void {
+        /// Whether one of a side would find what it waits for.
+        pub fn isReady(r: *const Self, side: layout.Side) bool {
             @branchHint(.cold);
-            const h = r.header;
-            // Seq_cst: as in `moved`.
-            if (@atomicLoad(u32, h.word(side), .seq_cst) & layout.parked != 0) h.wake(side, count);
-            // See "A slot that is claimed but not finished" in `layout.rs`.
-            const own: layout.Side = if (side == .receivers) .senders else .receivers;
-            if (@atomicLoad(u32, h.word(own), .seq_cst) & layout.parked != 0) r.passOn(own);
-        }
-
-        /// Wakes one of a side, if it would find what it waits for.
-        fn passOn(r: *const Self, side: layout.Side) void {
-            @branchHint(.cold);
-            const h = r.header;
-            const ready = switch (side) {
-                .senders => ready: {
-                    const first = r.afterReserved(@atomicLoad(u64, &h.tail, .acquire));
-                    break :ready r.stampOf(first) == first;
+            switch (side) {
+                .senders => {
+                    const first = r.afterReserved(@atomicLoad(u64, r.tail, .acquire));
+                    return r.stampOf(first) == first;
                 },
-                .receivers => ready: {
-                    const head = @atomicLoad(u64, &h.head, .acquire);
-                    break :ready r.stampOf(head) == head | layout.full;
+                .receivers => {
+                    const head = @atomicLoad(u64, r.head, .acquire);
+                    return r.stampOf(head) == head | layout.full;
                 },
-            };
-            if (ready) h.wake(side, 1);
+            }
         }
 
         inline fn stampOf(r: *const Self, at: u64) u64 {
@@ -181,12 +202,11 @@ pub fn Bounded(comptime W: type) type {
         }
 
         /// Claims between 1 and `most` positions for sending.
-        fn claimPush(r: *const Self, most: u64) Miss!Claim {
-            const h = r.header;
+        pub fn claimPush(r: *const Self, most: u64) Miss!Claim {
             // Acquire, and seq_cst below: a slot that is kept for reservations was found free by whoever
             // changed `tail` before, not necessarily by whoever uses it. Seq_cst: see "Parked words" in
             // `layout.rs`, here and wherever `tail` and `head` move.
-            var tail = @atomicLoad(u64, &h.tail, .acquire);
+            var tail = @atomicLoad(u64, r.tail, .acquire);
             var backoff: layout.Backoff = .{};
             while (true) {
                 if (tail & layout.closed != 0) return error.Closed;
@@ -195,14 +215,14 @@ pub fn Bounded(comptime W: type) type {
                 const count = r.run(first, most, 0);
                 if (count == 0) {
                     // Acquire: what came before the last change is needed for the checks.
-                    const now = @atomicLoad(u64, &h.tail, .acquire);
+                    const now = @atomicLoad(u64, r.tail, .acquire);
                     if (now == tail) return r.whyNoPush(tail, first);
                     tail = now;
                     continue;
                 }
                 const next = r.advance(at, count) | (tail & ~layout.position);
                 // That neither `closed` nor the reservations have changed is part of the comparison.
-                tail = @cmpxchgWeak(u64, &h.tail, tail, next, .seq_cst, .acquire) orelse {
+                tail = @cmpxchgWeak(u64, r.tail, tail, next, .seq_cst, .acquire) orelse {
                     const claim: Claim = .{ .at = at, .count = count };
                     if (tail & layout.reserved != 0) r.waitFree(claim);
                     return claim;
@@ -242,36 +262,34 @@ pub fn Bounded(comptime W: type) type {
         /// Why the slot of `first` is not free, `tail` being what it was when that was seen.
         fn whyNoPush(r: *const Self, tail: u64, first: u64) Miss {
             @branchHint(.cold);
-            const h = r.header;
             // Seq_cst: a full ring is full in the order that all threads agree on.
-            const head = @atomicLoad(u64, &h.head, .seq_cst) & layout.position;
+            const head = @atomicLoad(u64, r.head, .seq_cst) & layout.position;
             const kept = (tail & layout.reserved) / layout.reservation;
             const used = r.distance(head, tail & layout.position) + kept;
             const stamp = r.stampOf(first);
             if (used == r.capacity) return error.Blocked;
             // Being emptied, or emptied since; or `tail` is out of date.
             if (stamp == first or r.isBehind(stamp, first)) return error.Busy;
-            if (@atomicLoad(u64, &h.tail, .acquire) != tail) return error.Busy;
-            h.fail(.stamp);
+            if (@atomicLoad(u64, r.tail, .acquire) != tail) return error.Busy;
+            r.header.fail(.stamp);
             return error.Closed;
         }
 
         /// Claims between 1 and `most` positions for receiving.
-        fn claimPop(r: *const Self, most: u64) Miss!Claim {
-            const h = r.header;
-            var head = @atomicLoad(u64, &h.head, .monotonic);
+        pub fn claimPop(r: *const Self, most: u64) Miss!Claim {
+            var head = @atomicLoad(u64, r.head, .monotonic);
             var backoff: layout.Backoff = .{};
             while (true) {
                 const count = r.run(head, most, layout.full);
                 if (count == 0) {
-                    const now = @atomicLoad(u64, &h.head, .acquire);
+                    const now = @atomicLoad(u64, r.head, .acquire);
                     if (now == head) return r.whyNoPop(head);
                     head = now;
                     continue;
                 }
                 // Seq_cst: see `claimPush`. The order of the items is carried by the stamps.
                 const next = r.advance(head, count);
-                head = @cmpxchgWeak(u64, &h.head, head, next, .seq_cst, .monotonic) orelse
+                head = @cmpxchgWeak(u64, r.head, head, next, .seq_cst, .monotonic) orelse
                     return .{ .at = head, .count = count };
                 backoff.snooze();
             }
@@ -280,20 +298,19 @@ pub fn Bounded(comptime W: type) type {
         /// Why the slot of `head` has no item.
         fn whyNoPop(r: *const Self, head: u64) Miss {
             @branchHint(.cold);
-            const h = r.header;
             // Seq_cst: an empty ring is empty in the order that all threads agree on, and what came before
             // the close is visible to whoever sees it closed.
-            const tail = @atomicLoad(u64, &h.tail, .seq_cst);
+            const tail = @atomicLoad(u64, r.tail, .seq_cst);
             if (tail & layout.position == head)
                 return if (tail & layout.closed != 0) error.Closed else error.Blocked;
             const stamp = r.stampOf(head);
-            const current = @atomicLoad(u64, &h.head, .acquire) == head;
+            const current = @atomicLoad(u64, r.head, .acquire) == head;
             if (!current or stamp == head | layout.full) return error.Busy;
             // One more than the capacity is what making room by force does in between.
             const fault: layout.Fault = if (r.distance(head, tail & layout.position) > r.capacity + 1)
                 .position
             else if (stamp == head or r.isBehind(stamp, head)) return error.Busy else .stamp;
-            h.fail(fault);
+            r.header.fail(fault);
             return error.Closed;
         }
 
@@ -309,18 +326,24 @@ pub fn Bounded(comptime W: type) type {
             return if (r.wrap != 0 and at < lap) at + r.wrap - lap else at -% lap;
         }
 
+        /// Ends a ring of a row: nothing more is sent into it.
+        pub fn seal(r: *const Self) void {
+            @branchHint(.cold);
+            // Seq_cst: in one order with the senders' claims, and with the parkers' looks.
+            if (!r.isClosed()) _ = @atomicRmw(u64, r.tail, .Or, layout.closed, .seq_cst);
+        }
+
         pub fn isClosed(r: *const Self) bool {
-            return @atomicLoad(u64, &r.header.tail, .seq_cst) & layout.closed != 0;
+            return @atomicLoad(u64, r.tail, .seq_cst) & layout.closed != 0;
         }
 
         /// Items that were claimed by senders and not yet by receivers.
         pub fn len(r: *const Self) usize {
-            const h = r.header;
             while (true) {
                 // Seq_cst: both belong to one moment when `tail` is the same again.
-                const tail = @atomicLoad(u64, &h.tail, .seq_cst);
-                const head = @atomicLoad(u64, &h.head, .seq_cst);
-                if (@atomicLoad(u64, &h.tail, .seq_cst) != tail) continue;
+                const tail = @atomicLoad(u64, r.tail, .seq_cst);
+                const head = @atomicLoad(u64, r.head, .seq_cst);
+                if (@atomicLoad(u64, r.tail, .seq_cst) != tail) continue;
                 return @intCast(@min(r.distance(head & layout.position, tail & layout.position), r.capacity));
             }
         }

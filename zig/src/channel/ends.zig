@@ -9,6 +9,7 @@ const types = @import("../types.zig");
 const waiting = @import("waiting.zig");
 const bounded = @import("bounded.zig");
 const Bounded = bounded.Bounded;
+const row = @import("row.zig");
 const Buffer = @import("../buffer.zig").Buffer;
 const Header = layout.Header;
 const Miss = bounded.Miss;
@@ -31,7 +32,9 @@ pub fn Sender(comptime T: type) type {
         pub const channel_side = Side.senders;
 
         header: *Header,
-        ring: union(enum) { many: Bounded(W), one: one_to_one.Tx(W), gone },
+        /// Of a row: the slots of its first ring.
+        ring: union(enum) { many: Bounded(W), one: one_to_one.Tx(W), row: u64, gone },
+        rings: row.Known = .{},
         patience: waiting.Patience = .{},
 
         /// Takes over an end that came through the ABI.
@@ -39,14 +42,16 @@ pub fn Sender(comptime T: type) type {
             const header = try common.accept(pointer);
             return .{ .header = header, .ring = switch (header.kind) {
                 layout.kind_bounded => .{ .many = .init(header) },
+                layout.kind_growable => .{ .row = header.mask + 1 },
                 else => .{ .one = .init(header) },
             } };
         }
 
-        /// Sends an item, and waits for room when there is none. On an error the item is still the
-        /// caller's.
+        /// Sends an item, and waits for room when there is none; in a channel without a bound there always
+        /// is. On an error the item is still the caller's.
         ///
-        /// It is a cancelation point when it waits.
+        /// It is a cancelation point when it waits. (Without a bound it never does: a coroutine that only sends
+        /// gives nobody else a turn.)
         pub inline fn send(s: *Self, io: Io, item: Item) waiting.Error!void {
             s.push(item) catch |miss| return s.sendSlow(io, item, miss);
         }
@@ -55,7 +60,7 @@ pub fn Sender(comptime T: type) type {
             @branchHint(.unlikely);
             if (miss == error.Closed) return error.Closed;
             const context: struct { s: *Self, item: Item } = .{ .s = s, .item = item };
-            return waiting.until(void, s.header, .senders, &s.patience, io, &context, struct {
+            return waiting.until(void, common.place(s), &s.patience, io, &context, struct {
                 fn attempt(c: @TypeOf(&context)) Miss!void {
                     return c.s.push(c.item);
                 }
@@ -105,7 +110,7 @@ pub fn Sender(comptime T: type) type {
             @branchHint(.unlikely);
             if (miss == error.Closed) return error.Closed;
             const context: struct { s: *Self, items: []const Item } = .{ .s = s, .items = items };
-            return waiting.until(usize, s.header, .senders, &s.patience, io, &context, struct {
+            return waiting.until(usize, common.place(s), &s.patience, io, &context, struct {
                 fn attempt(c: @TypeOf(&context)) Miss!usize {
                     return c.s.pushMany(c.items);
                 }
@@ -130,6 +135,7 @@ pub fn Sender(comptime T: type) type {
             return switch (s.ring) {
                 .many => |*ring| ring.push(item),
                 .one => |*tx| tx.push(item),
+                .row => common.rowOf(s).push(item),
                 .gone => error.Closed,
             };
         }
@@ -138,6 +144,7 @@ pub fn Sender(comptime T: type) type {
             return switch (s.ring) {
                 .many => |*ring| ring.pushMany(items),
                 .one => |*tx| tx.pushMany(items),
+                .row => common.rowOf(s).pushMany(items),
                 .gone => error.Closed,
             };
         }
@@ -157,7 +164,7 @@ pub fn Sender(comptime T: type) type {
             return common.len(s);
         }
 
-        /// Items that there is room for in all.
+        /// Items that there is room for in all. Without a bound it is the largest number there is.
         pub fn capacity(s: *const Self) usize {
             return common.capacity(s);
         }
@@ -201,7 +208,8 @@ pub fn Receiver(comptime T: type) type {
         pub const channel_side = Side.receivers;
 
         header: *Header,
-        ring: union(enum) { many: Bounded(W), one: one_to_one.Rx(W), gone },
+        ring: union(enum) { many: Bounded(W), one: one_to_one.Rx(W), row: u64, gone },
+        rings: row.Known = .{},
         patience: waiting.Patience = .{},
 
         /// Takes over an end that came through the ABI.
@@ -209,6 +217,7 @@ pub fn Receiver(comptime T: type) type {
             const header = try common.accept(pointer);
             return .{ .header = header, .ring = switch (header.kind) {
                 layout.kind_bounded => .{ .many = .init(header) },
+                layout.kind_growable => .{ .row = header.mask + 1 },
                 else => .{ .one = .init(header) },
             } };
         }
@@ -223,7 +232,7 @@ pub fn Receiver(comptime T: type) type {
         fn recvSlow(r: *Self, io: Io, miss: Miss) waiting.Error!Item {
             @branchHint(.unlikely);
             if (miss == error.Closed) return error.Closed;
-            return waiting.until(Item, r.header, .receivers, &r.patience, io, r, pop);
+            return waiting.until(Item, common.place(r), &r.patience, io, r, pop);
         }
 
         /// The next item, if there is one.
@@ -258,7 +267,7 @@ pub fn Receiver(comptime T: type) type {
             @branchHint(.unlikely);
             if (miss == error.Closed) return error.Closed;
             const context: struct { r: *Self, out: []Item } = .{ .r = r, .out = out };
-            return waiting.until(usize, r.header, .receivers, &r.patience, io, &context, struct {
+            return waiting.until(usize, common.place(r), &r.patience, io, &context, struct {
                 fn attempt(c: @TypeOf(&context)) Miss!usize {
                     return c.r.popMany(c.out);
                 }
@@ -283,6 +292,7 @@ pub fn Receiver(comptime T: type) type {
             const item = try switch (r.ring) {
                 .many => |*ring| ring.pop(),
                 .one => |*rx| rx.pop(),
+                .row => common.rowOf(r).pop(),
                 .gone => @as(Miss!Item, error.Closed),
             };
             if (Item == Buffer and !item.isPossible()) return r.refused();
@@ -300,6 +310,7 @@ pub fn Receiver(comptime T: type) type {
             const n = try switch (r.ring) {
                 .many => |*ring| ring.popMany(out),
                 .one => |*rx| rx.popMany(out),
+                .row => common.rowOf(r).popMany(out),
                 .gone => @as(Miss!usize, error.Closed),
             };
             return if (Item == Buffer) r.sift(out, n) else n;
@@ -331,7 +342,7 @@ pub fn Receiver(comptime T: type) type {
             return common.len(r);
         }
 
-        /// Items that there is room for in all.
+        /// Items that there is room for in all. Without a bound it is the largest number there is.
         pub fn capacity(r: *const Self) usize {
             return common.capacity(r);
         }
@@ -381,6 +392,23 @@ fn Common(comptime T: type, comptime side: Side) type {
             return layout.accept(pointer, types.desc(T), Bounded(W).slot_layout, one_to_one.slotLayout(W));
         }
 
+        /// The row of an end that has one.
+        inline fn rowOf(end: anytype) row.Row(W) {
+            return .{ .header = end.header, .known = @constCast(&end.rings), .first = end.ring.row };
+        }
+
+        /// Where one of this side waits. (No sender does for a row. Of those who receive it is looked on as usual.)
+        fn place(end: anytype) waiting.Place {
+            const h = end.header;
+            const other = if (side == .receivers) &h.tail else &h.head;
+            return .{
+                .header = h,
+                .side = side,
+                .progress = if (end.ring == .row) rowOf(end).progress() else other,
+                .capacity = if (end.ring == .row) 128 else h.capacity,
+            };
+        }
+
         fn close(end: anytype) void {
             if (end.ring != .gone) end.header.call("close", .{.none});
         }
@@ -389,6 +417,7 @@ fn Common(comptime T: type, comptime side: Side) type {
             return switch (end.ring) {
                 .many => |*ring| ring.isClosed(),
                 .one => one_to_one.isClosed(end.header),
+                .row => rowOf(end).isClosed(),
                 .gone => true,
             };
         }
@@ -397,6 +426,7 @@ fn Common(comptime T: type, comptime side: Side) type {
             return switch (end.ring) {
                 .many => |*ring| ring.len(),
                 .one => |*half| one_to_one.len(end.header, half.capacity),
+                .row => rowOf(end).len(),
                 .gone => 0,
             };
         }
@@ -405,6 +435,7 @@ fn Common(comptime T: type, comptime side: Side) type {
             return @intCast(switch (end.ring) {
                 .many => |*ring| ring.capacity,
                 .one => |*half| half.capacity,
+                .row => std.math.maxInt(usize),
                 .gone => 0,
             });
         }
@@ -415,7 +446,7 @@ fn Common(comptime T: type, comptime side: Side) type {
 
         fn clone(end: anytype) error{OneToOne}!@TypeOf(end.*) {
             switch (end.ring) {
-                .many => end.header.call("clone_end", .{side}),
+                .many, .row => end.header.call("clone_end", .{side}),
                 .one => return error.OneToOne,
                 .gone => {},
             }

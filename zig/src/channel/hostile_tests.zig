@@ -83,6 +83,103 @@ test "a slot that is never finished makes those who do not wait give up, and oth
     r.deinit();
 }
 
+test "numbers of rings that are not there close the channel, and what was sound is received" {
+    const Word = enum { tail, head };
+    for ([_]u64{ 3, 39, 40, 64, 1 << 32, (1 << 48) - 1 }) |number| for ([_]Word{ .tail, .head }) |word| {
+        const channel: *TestChannel = try .create(u32, .row, 1, 0);
+        defer channel.deinit();
+        var s: Sender(u32) = try .fromAbi(&channel.header);
+        var r: Receiver(u32) = try .fromAbi(&channel.header);
+        // One, two, and four of them: the next one would be ring 3.
+        for (0..7) |i| try s.trySend(@intCast(i));
+        switch (word) {
+            .tail => {
+                channel.header.tail = number * layout.one;
+                try expectError(error.Closed, s.trySend(7));
+                for (0..7) |i| try expectEqual(i, try r.tryRecv());
+            },
+            .head => channel.header.head = number * layout.one,
+        }
+        try expectError(error.Closed, r.tryRecv());
+        try expectError(error.Closed, r.recv(io));
+        try expectError(error.Closed, s.sendMany(io, &.{ 7, 8 }));
+        try expectEqual(.position, r.fault());
+        try expect(s.isClosed() and r.isClosed());
+        // None was made for the asking.
+        try expectEqual(null, channel.rings[3]);
+        s.deinit();
+        r.deinit();
+    };
+}
+
+test "a receiver that is ahead of the senders, and senders that are sent back" {
+    const channel: *TestChannel = try .create(u32, .row, 1, 0);
+    defer channel.deinit();
+    var s: Sender(u32) = try .fromAbi(&channel.header);
+    var r: Receiver(u32) = try .fromAbi(&channel.header);
+    for (0..7) |i| try s.trySend(@intCast(i));
+    channel.header.tail = 0;
+    for (7..9) |i| try s.trySend(@intCast(i));
+    for (0..9) |i| try expectEqual(i, try r.tryRecv());
+    try expectError(error.Empty, r.tryRecv());
+    channel.header.tail = 0;
+    try expectError(error.Closed, r.tryRecv());
+    try expectEqual(.position, r.fault());
+    s.deinit();
+    r.deinit();
+}
+
+test "words of a ring in a row that jumped" {
+    inline for (.{ "tail", "head" }) |word| {
+        const channel: *TestChannel = try .create(u32, .row, 1, 0);
+        defer channel.deinit();
+        var s: Sender(u32) = try .fromAbi(&channel.header);
+        var r: Receiver(u32) = try .fromAbi(&channel.header);
+        for (0..3) |i| try s.trySend(@intCast(i));
+        try expectEqual(0, try r.tryRecv());
+        @field(channel.ringWords(1), word) += 1000 * layout.one;
+        while (r.tryRecv()) |_| {} else |err| try expectEqual(error.Closed, err);
+        try expect(r.fault() != .none and s.isClosed());
+        s.deinit();
+        r.deinit();
+    }
+    // A slot that a receiver has claimed and does not give back: the senders go on in the next ring.
+    const channel: *TestChannel = try .create(u32, .row, 1, 0);
+    defer channel.deinit();
+    var s: Sender(u32) = try .fromAbi(&channel.header);
+    var r: Receiver(u32) = try .fromAbi(&channel.header);
+    try s.trySend(0);
+    channel.ringWords(0).head += layout.one;
+    for (1..4) |i| try s.trySend(@intCast(i));
+    for (1..4) |i| try expectEqual(i, try r.tryRecv());
+    try expectEqual(.none, r.fault());
+    s.deinit();
+    r.deinit();
+}
+
+test "headers of rows are looked at before they are believed" {
+    const channel: *TestChannel = try .create(u32, .row, 4, 0);
+    defer {
+        channel.ends = .{ 0, 0 };
+        channel.deinit();
+    }
+    const good = channel.header;
+    inline for (.{
+        .{ "capacity", 4 },
+        .{ "wrap", layout.one },
+        .{ "slots", channel.rings[0].?.ptr },
+        .{ "mask", 4 },
+        .{ "mask", 1 << 46 },
+        .{ "mask", std.math.maxInt(u64) },
+    }) |case| {
+        channel.header = good;
+        @field(channel.header, case[0]) = case[1];
+        try expectError(error.ChannelCapacity, Receiver(u32).fromAbi(&channel.header));
+    }
+    channel.header = good;
+    try expectError(error.ChannelItem, Receiver(u64).fromAbi(&channel.header));
+}
+
 test "headers are looked at before they are believed" {
     const channel: *TestChannel = try .create(u32, .many, 5, 0);
     defer {

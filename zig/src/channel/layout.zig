@@ -10,10 +10,15 @@ const current = @import("../coroutine/current.zig");
 /// `ZGCHAN`, and the layout's number.
 pub const magic: u64 = 0x0001_4e41_4843_475a;
 pub const abi_major: u16 = 1;
+pub const abi_minor: u16 = 1;
 
 pub const kind_bounded: u32 = 1;
 pub const kind_unbounded: u32 = 2;
 pub const kind_one_to_one: u32 = 3;
+pub const kind_growable: u32 = 4;
+
+/// Rings in a row at most.
+pub const row_most = 40;
 
 /// The distance between neighbouring positions in a position word.
 pub const one: u64 = 1 << 16;
@@ -100,6 +105,20 @@ pub const Header = extern struct {
         return @Tuple(&list);
     }
 
+    /// The words of a ring of a row, which stay where they are for as long as the channel. With `make` it may
+    /// be the next one to come. Null: there is none.
+    pub fn ring(h: *Header, number: u64, make: bool) ?*Words {
+        const Call = struct { h: *Header, number: u64, make: bool, words: ?*Words = null };
+        var c: Call = .{ .h = h, .number = number, .make = make };
+        current.onThreadStack(&c, struct {
+            fn run(context: *Call) void {
+                const table = context.h.vtable.?;
+                context.words = table.ring(context.h, context.number, @intFromBool(context.make));
+            }
+        }.run);
+        return c.words;
+    }
+
     /// The parked word of a side.
     pub fn word(h: *Header, side: Side) *u32 {
         return switch (side) {
@@ -129,12 +148,17 @@ pub const VTable = extern struct {
     close: *const fn (*Header, Fault) callconv(.c) void,
     clone_end: *const fn (*Header, Side) callconv(.c) void,
     drop_end: *const fn (*Header, Side) callconv(.c) void,
+    ring: *const fn (*Header, number: u64, make: u32) callconv(.c) ?*Words,
 };
+
+/// What a ring of a row begins with. Its slots follow, aligned as they have to be.
+pub const Words = extern struct { tail: u64 align(128), head: u64 align(128) };
 
 comptime {
     if (@sizeOf(usize) == 8) {
         assert(@sizeOf(Header) == 640 and @alignOf(Header) == 128);
-        assert(@sizeOf(VTable) == 56);
+        assert(@sizeOf(VTable) == 64);
+        assert(@sizeOf(Words) == 256 and @offsetOf(Words, "head") == 128);
     }
 }
 
@@ -188,7 +212,7 @@ pub const AcceptError = error{
     ChannelVersion,
     /// The header or its table is too short, or the table is missing.
     ChannelTable,
-    /// The channel is of a kind that does not cross: unbounded ones do not.
+    /// The channel is of a kind that does not cross: one that is linked by addresses does not.
     ChannelKind,
     /// The capacity is impossible, or what belongs to it does not fit it.
     ChannelCapacity,
@@ -199,12 +223,12 @@ pub const AcceptError = error{
 /// Where items lie in a slot, in bytes.
 pub const SlotLayout = struct { stride: u64, value: u64, alignment: u64 };
 
-/// Checks a header that came from the other side. `bounded` and `one_to_one` say how slots of the
-/// expected item look.
+/// Checks a header that came from the other side. `many` and `one_to_one` say how slots of the expected
+/// item look.
 pub fn accept(
     pointer: ?*anyopaque,
     item: abi.TypeDesc,
-    bounded: SlotLayout,
+    many: SlotLayout,
     one_to_one: SlotLayout,
 ) AcceptError!*Header {
     const address = @intFromPtr(pointer orelse return error.ChannelNull);
@@ -217,15 +241,21 @@ pub fn accept(
     if (vtable.abi_major != abi_major) return error.ChannelVersion;
     if (vtable.struct_size < @sizeOf(VTable)) return error.ChannelTable;
     const slot = switch (h.kind) {
-        kind_bounded => bounded,
+        kind_bounded, kind_growable => many,
         kind_one_to_one => one_to_one,
         else => return error.ChannelKind,
     };
     if (h.item_kind != item.kind or h.item_align != item.@"align" or h.item_size != item.size)
         return error.ChannelItem;
     if (h.stride != slot.stride or h.value != slot.value) return error.ChannelItem;
-    try checkCapacity(h, slot);
+    try if (h.kind == kind_growable) checkRow(h) else checkCapacity(h, slot);
     return h;
+}
+
+/// The rings have numbers, and no address is here. `mask` is that of the first one.
+fn checkRow(h: *const Header) error{ChannelCapacity}!void {
+    if (h.capacity != 0 or h.wrap != 0 or h.slots != null) return error.ChannelCapacity;
+    if (h.mask >= 1 << 46 or !std.math.isPowerOfTwo(h.mask + 1)) return error.ChannelCapacity;
 }
 
 fn checkCapacity(h: *const Header, slot: SlotLayout) error{ChannelCapacity}!void {

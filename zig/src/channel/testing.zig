@@ -11,13 +11,18 @@ const Header = layout.Header;
 const Side = layout.Side;
 const gpa = std.testing.allocator;
 
-pub const Kind = enum { many, one };
+/// `row`: the capacity is that of the first ring.
+pub const Kind = enum { many, one, row };
 
 /// A channel and what is known of its ends. It lives until the test's `deinit`, so that tests can look at it
 /// when all ends are gone.
 pub const TestChannel = struct {
     header: Header,
+    /// The slots; none of a row.
     memory: []align(128) u8,
+    rings: [layout.row_most]?[]align(128) u8 = @splat(null),
+    /// Rings that somebody has asked for and was given.
+    asked: u32 = 0,
     mutex: std.Io.Mutex = .init,
     waiters: [2]std.ArrayList(Waiter) = .{ .empty, .empty },
     next_ticket: u64 = 1,
@@ -30,26 +35,28 @@ pub const TestChannel = struct {
     const vtable: layout.VTable = .{
         .struct_size = @sizeOf(layout.VTable),
         .abi_major = layout.abi_major,
-        .abi_minor = 0,
+        .abi_minor = layout.abi_minor,
         .wake = &wake,
         .park = &park,
         .unpark = &unpark,
         .close = &close,
         .clone_end = &cloneEnd,
         .drop_end = &dropEnd,
+        .ring = &ring,
     };
 
     /// A channel of `T`s that has moved `laps` times its capacity already. Its two ends are the caller's.
     pub fn create(comptime T: type, kind: Kind, capacity: u64, laps: u64) !*TestChannel {
         const W = types.Wire(T);
         const many = kind == .many;
-        const slot = if (many) Bounded(W).slot_layout else one_to_one.slotLayout(W);
+        const slot = if (kind == .one) one_to_one.slotLayout(W) else Bounded(W).slot_layout;
         const power = std.math.isPowerOfTwo(capacity);
         const slots = if (many) capacity else std.math.ceilPowerOfTwoAssert(u64, capacity);
+        const is_row = kind == .row;
         const start = laps * capacity *% layout.one;
         const channel = try gpa.create(TestChannel);
         errdefer gpa.destroy(channel);
-        const memory = try gpa.alignedAlloc(u8, .of(Header), @intCast(slots * slot.stride));
+        const memory = try gpa.alignedAlloc(u8, .of(Header), @intCast(if (is_row) 0 else slots * slot.stride));
         @memset(memory, 0);
         if (many) for (0..@intCast(slots)) |i| {
             const stamp: *u64 = @ptrCast(@alignCast(memory[i * slot.stride ..]));
@@ -60,13 +67,17 @@ pub const TestChannel = struct {
             .magic = layout.magic,
             .struct_size = @sizeOf(Header),
             .abi_major = layout.abi_major,
-            .abi_minor = 0,
-            .kind = if (many) layout.kind_bounded else layout.kind_one_to_one,
+            .abi_minor = layout.abi_minor,
+            .kind = switch (kind) {
+                .many => layout.kind_bounded,
+                .one => layout.kind_one_to_one,
+                .row => layout.kind_growable,
+            },
             .flags = 0,
-            .capacity = capacity,
+            .capacity = if (is_row) 0 else capacity,
             .mask = if (many and !power) 0 else slots - 1,
             .wrap = if (many and !power) ((1 << 47) / capacity * capacity) * layout.one else 0,
-            .slots = memory.ptr,
+            .slots = if (is_row) null else memory.ptr,
             .stride = slot.stride,
             .value = slot.value,
             .item_kind = item.kind,
@@ -83,6 +94,7 @@ pub const TestChannel = struct {
             .senders = layout.strict,
             .last = layout.open,
         } };
+        if (is_row) _ = channel.makeRing(0);
         return channel;
     }
 
@@ -93,14 +105,15 @@ pub const TestChannel = struct {
             list.deinit(gpa);
         }
         gpa.free(c.memory);
+        for (c.rings) |memory| if (memory) |bytes| gpa.free(bytes);
         gpa.destroy(c);
     }
 
     pub fn isClosed(c: *TestChannel) bool {
-        return if (c.header.kind == layout.kind_bounded)
-            @atomicLoad(u64, &c.header.tail, .seq_cst) & layout.closed != 0
+        return if (c.header.kind == layout.kind_one_to_one)
+            one_to_one.isClosed(&c.header)
         else
-            one_to_one.isClosed(&c.header);
+            @atomicLoad(u64, &c.header.tail, .seq_cst) & layout.closed != 0;
     }
 
     /// How many wait on a side.
@@ -176,14 +189,58 @@ pub const TestChannel = struct {
 
     fn close(header: *Header, fault: layout.Fault) callconv(.c) void {
         _ = @cmpxchgStrong(layout.Fault, &header.fault, .none, fault, .seq_cst, .seq_cst);
-        if (header.kind == layout.kind_bounded) {
-            _ = @atomicRmw(u64, &header.tail, .Or, layout.closed, .seq_cst);
+        if (header.kind != layout.kind_one_to_one) {
+            const last = @atomicRmw(u64, &header.tail, .Or, layout.closed, .seq_cst) / layout.one;
+            const c = of(header);
+            c.lock();
+            defer c.unlock();
+            // All of them, if somebody has made the number up.
+            const known = last < c.rings.len and c.rings[@intCast(last)] != null;
+            const sealed = if (known) c.rings[@intCast(last)..][0..1] else &c.rings;
+            for (sealed) |memory| if (memory) |bytes| {
+                _ = @atomicRmw(u64, &wordsOf(bytes).tail, .Or, layout.closed, .seq_cst);
+            };
         } else {
             _ = @atomicRmw(u32, &header.receivers, .Or, layout.ended, .seq_cst);
             const tail = @atomicLoad(u64, &header.tail, .seq_cst);
             _ = @cmpxchgStrong(u64, &header.last, layout.open, tail, .seq_cst, .seq_cst);
         }
         for ([_]Side{ .receivers, .senders }) |side| wake(header, side, 1 << 20);
+    }
+
+    fn wordsOf(memory: []align(128) u8) *layout.Words {
+        return @ptrCast(memory.ptr);
+    }
+
+    /// The words of a ring that is there.
+    pub fn ringWords(c: *TestChannel, number: usize) *layout.Words {
+        return wordsOf(c.rings[number].?);
+    }
+
+    fn makeRing(c: *TestChannel, number: usize) *layout.Words {
+        const h = &c.header;
+        const slots = (h.mask + 1) << @intCast(number);
+        const start = @sizeOf(layout.Words);
+        const memory = gpa.alignedAlloc(u8, .of(Header), @intCast(start + slots * h.stride)) catch unreachable;
+        @memset(memory, 0);
+        for (0..@intCast(slots)) |i| {
+            const stamp: *u64 = @ptrCast(@alignCast(memory[start + i * @as(usize, @intCast(h.stride)) ..]));
+            stamp.* = i * layout.one;
+        }
+        c.rings[number] = memory;
+        return wordsOf(memory);
+    }
+
+    fn ring(header: *Header, number: u64, make: u32) callconv(.c) ?*layout.Words {
+        const c = of(header);
+        c.lock();
+        defer c.unlock();
+        if (header.kind != layout.kind_growable or number >= layout.row_most) return null;
+        const at: usize = @intCast(number);
+        const next = make != 0 and at > 0 and c.rings[at - 1] != null;
+        if (c.rings[at] == null and !next) return null;
+        c.asked += 1;
+        return if (c.rings[at]) |memory| wordsOf(memory) else c.makeRing(at);
     }
 
     fn cloneEnd(header: *Header, side: Side) callconv(.c) void {

@@ -54,6 +54,15 @@ pub const Patience = struct {
     }
 };
 
+/// Where a task waits.
+pub const Place = struct {
+    header: *Header,
+    side: Side,
+    /// What the other side writes for every item.
+    progress: *const u64,
+    capacity: u64,
+};
+
 /// Repeats `attempt`, a function from `context` to `Miss!T`, until it is neither blocked nor busy, and waits in
 /// between.
 ///
@@ -61,15 +70,15 @@ pub const Patience = struct {
 /// goes to the next one.
 pub fn until(
     comptime T: type,
-    header: *Header,
-    side: Side,
+    place: Place,
     patience: *Patience,
     io: Io,
     context: anytype,
     comptime attempt: anytype,
 ) Error!T {
     @branchHint(.unlikely);
-    if (try lookOn(T, header, side, patience, context, attempt)) |done| return done;
+    if (try lookOn(T, place, patience, context, attempt)) |done| return done;
+    const header, const side = .{ place.header, place.side };
     const parker = Parker.create(io) catch return poll(T, io, context, attempt);
     defer parker.destroy();
     var ticket: u64 = 0;
@@ -139,20 +148,15 @@ fn settle(
 /// One task at a time: waits as a whole for its turn. `null`: it is time to park.
 fn lookOn(
     comptime T: type,
-    header: *Header,
-    side: Side,
+    place: Place,
     patience: *Patience,
     context: anytype,
     comptime attempt: anytype,
 ) error{Closed}!?T {
-    // What the other side writes for every item.
-    const progress = switch (side) {
-        .receivers => &header.tail,
-        .senders => &header.head,
-    };
+    const progress = place.progress;
     // As long as it takes to move a batch: a many-to-many ring's lines go back and forth item by item.
-    const shortest: u32 = if (header.kind == layout.kind_bounded) 32 else 8;
-    const batch: u32 = @intCast(std.math.clamp(header.capacity / 16, shortest, 64));
+    const shortest: u32 = if (place.header.kind == layout.kind_one_to_one) 8 else 32;
+    const batch: u32 = @intCast(std.math.clamp(place.capacity / 16, shortest, 64));
     const budget = patience.budget();
     if (patience.one_by_one.load(.monotonic)) {
         // It most likely still does: not even to look at its line is the quickest for both.
@@ -168,7 +172,7 @@ fn lookOn(
         if (now != seen) {
             const before = spent;
             // What comes in batches is worth taking at once.
-            const one_by_one = (now -% seen) / layout.one < header.capacity / 4;
+            const one_by_one = (now -% seen) / layout.one < place.capacity / 4;
             if (one_by_one) {
                 pause(batch);
                 spent += batch;

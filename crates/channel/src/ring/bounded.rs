@@ -1,6 +1,7 @@
 //! The bounded many-to-many ring (Vyukov's, with exact capacities, reservations and batches).
 //!
-//! The layout and the algorithm are described in [`layout`](crate::layout).
+//! The layout and the algorithm are described in [`layout`](crate::layout). A channel of kind 1 has one
+//! such ring, whose words are in its header; one of kind 4 has a [row](super::row) of them.
 
 mod reserve;
 
@@ -12,12 +13,56 @@ use crate::fence;
 use crate::layout::{
     CLOSED, FAULT_POSITION, FAULT_STAMP, Header, KIND_BOUNDED, ONE, POSITION, RESERVATION, RESERVED,
 };
-use crate::sync::{Backoff, Ordering};
+use crate::sync::{AtomicU64, Backoff, Ordering};
 
-/// The ring behind a header. It is `Copy`: all that there is is in the header.
+/// How many slots a ring has, and how its positions count. See "Position words" in `layout`.
+#[derive(Clone, Copy)]
+pub(crate) struct Shape {
+    capacity: u64,
+    mask: u64,
+    wrap: u64,
+}
+
+impl Shape {
+    /// The shape of a ring with a power of two of slots.
+    #[inline(always)]
+    pub(crate) fn power(capacity: u64) -> Self {
+        Shape { capacity, mask: capacity - 1, wrap: 0 }
+    }
+
+    /// The position word `n` items after `at`.
+    #[inline(always)]
+    fn advance(&self, at: u64, n: u64) -> u64 {
+        let next = at.wrapping_add(n * ONE);
+        if self.wrap != 0 && next >= self.wrap { next - self.wrap } else { next }
+    }
+
+    /// Items from position word `from` to `to`.
+    #[inline(always)]
+    fn distance(&self, from: u64, to: u64) -> u64 {
+        let words = to.wrapping_sub(from);
+        (if to < from { words.wrapping_add(self.wrap) } else { words }) / ONE
+    }
+
+    /// The index of a position word's slot.
+    #[inline(always)]
+    fn index(&self, at: u64) -> usize {
+        let position = at / ONE;
+        if self.mask != 0 {
+            (position & self.mask) as usize
+        } else {
+            (position % self.capacity) as usize
+        }
+    }
+}
+
+/// A view of a ring. It is `Copy`: all that changes is behind it.
 pub(crate) struct Bounded<'a, T> {
-    header: &'a Header,
-    _items: PhantomData<Slot<T>>,
+    tail: &'a AtomicU64,
+    head: &'a AtomicU64,
+    slots: *const Slot<T>,
+    shape: Shape,
+    _slots: PhantomData<&'a Slot<T>>,
 }
 
 impl<T> Clone for Bounded<'_, T> {
@@ -80,24 +125,44 @@ pub(crate) unsafe fn free<T>(header: &Header) {
 }
 
 impl<'a, T> Bounded<'a, T> {
+    /// The ring of a channel of kind 1.
+    ///
     /// # Safety
     ///
     /// The header was made by [`make`] for the same type.
     #[inline(always)]
     pub(crate) unsafe fn new(header: &'a Header) -> Self {
-        Bounded { header, _items: PhantomData }
+        let Header { capacity, mask, wrap, slots, .. } = *header;
+        let (tail, head) = (&header.senders_line.tail, &header.receivers_line.head);
+        // SAFETY: `make` has made the slots for this capacity; they live as long as the header.
+        unsafe { Bounded::of(tail, head, slots.cast(), Shape { capacity, mask, wrap }) }
+    }
+
+    /// The ring with these words and slots.
+    ///
+    /// # Safety
+    ///
+    /// There are as many slots as `shape` says, and they live as long as the words.
+    #[inline(always)]
+    pub(crate) unsafe fn of(
+        tail: &'a AtomicU64,
+        head: &'a AtomicU64,
+        slots: *const Slot<T>,
+        shape: Shape,
+    ) -> Self {
+        Bounded { tail, head, slots, shape, _slots: PhantomData }
     }
 
     #[inline(always)]
     fn slot(&self, at: u64) -> &'a Slot<T> {
-        // SAFETY: an index is below the number of slots, and the slots live as long as the header.
-        unsafe { &*self.header.slots.cast::<Slot<T>>().add(self.header.index(at)) }
+        // SAFETY: an index is below the number of slots, which live as long as the words.
+        unsafe { &*self.slots.add(self.shape.index(at)) }
     }
 
     /// Moves an item in if that takes no second look: the first round of [`push`](Self::push).
     #[inline(always)]
     pub(crate) fn push_quick(&self, item: T) -> Result<(), T> {
-        let tail_word = &self.header.senders_line.tail;
+        let tail_word = self.tail;
         // The orderings are those of `claim_push`.
         let tail = tail_word.load(Ordering::Acquire);
         let slot = self.slot(tail);
@@ -105,7 +170,7 @@ impl<'a, T> Bounded<'a, T> {
         if slot.stamp.load(Ordering::Acquire) != tail {
             return Err(item);
         }
-        let next = self.header.advance(tail, 1);
+        let next = self.shape.advance(tail, 1);
         if tail_word.compare_exchange(tail, next, Ordering::SeqCst, Ordering::Relaxed).is_err() {
             return Err(item);
         }
@@ -141,25 +206,19 @@ impl<'a, T> Bounded<'a, T> {
     /// Takes an item out if that takes no second look: the first round of [`pop`](Self::pop).
     #[inline(always)]
     pub(crate) fn pop_quick(&self) -> Option<T> {
-        let head_word = &self.header.receivers_line.head;
+        let head_word = self.head;
         // The orderings are those of `claim_pop`.
         let head = head_word.load(Ordering::Relaxed);
         let slot = self.slot(head);
         if slot.stamp.load(Ordering::Acquire) != full(head) {
             return None;
         }
-        let next = self.header.advance(head, 1);
+        let next = self.shape.advance(head, 1);
         if head_word.compare_exchange(head, next, Ordering::SeqCst, Ordering::Relaxed).is_err() {
             return None;
         }
         fence::after_exchange();
         Some(self.take(head, slot))
-    }
-
-    /// Takes an item out.
-    pub(crate) fn pop(&self) -> Result<T, Miss> {
-        let claim = self.claim_pop(1)?;
-        Ok(self.take(claim.at, self.slot(claim.at)))
     }
 
     /// Empties the slot of the claimed position `at`.
@@ -168,13 +227,13 @@ impl<'a, T> Bounded<'a, T> {
         // SAFETY: claimed by the caller.
         let item = unsafe { slot.read() };
         // Release: the slot is empty when the stamp says so.
-        slot.stamp.store(self.header.advance(at, self.header.capacity), Ordering::Release);
+        slot.stamp.store(self.shape.advance(at, self.shape.capacity), Ordering::Release);
         item
     }
 
     /// Claims between 1 and `most` positions for sending.
     pub(crate) fn claim_push(&self, most: u64) -> Result<Claim, Miss> {
-        let tail_word = &self.header.senders_line.tail;
+        let tail_word = self.tail;
         // Acquire, and SeqCst below: a slot that is kept for reservations was found free by whoever
         // changed `tail` before, not necessarily by whoever uses it. SeqCst: see "Parked words" in
         // `layout`, here and wherever `tail` and `head` move.
@@ -196,7 +255,7 @@ impl<'a, T> Bounded<'a, T> {
                 }
                 return Err(self.why_no_push(tail, first));
             }
-            let next = self.header.advance(at, count) | (tail & !POSITION);
+            let next = self.shape.advance(at, count) | (tail & !POSITION);
             // That neither `CLOSED` nor the reservations have changed is part of the comparison.
             match tail_word.compare_exchange_weak(tail, next, Ordering::SeqCst, Ordering::Acquire) {
                 Ok(_) => {
@@ -215,7 +274,7 @@ impl<'a, T> Bounded<'a, T> {
     #[cold]
     fn wait_free(&self, claim: Claim) -> Claim {
         for i in 0..claim.count {
-            let at = self.header.advance(claim.at, i);
+            let at = self.shape.advance(claim.at, i);
             let mut backoff = Backoff::new();
             while self.slot(at).stamp.load(Ordering::Acquire) != at {
                 backoff.snooze();
@@ -228,17 +287,17 @@ impl<'a, T> Bounded<'a, T> {
     #[inline(always)]
     fn after_reserved(&self, tail: u64) -> u64 {
         let reserved = (tail & RESERVED) / RESERVATION;
-        if reserved == 0 { tail & POSITION } else { self.header.advance(tail & POSITION, reserved) }
+        if reserved == 0 { tail & POSITION } else { self.shape.advance(tail & POSITION, reserved) }
     }
 
     /// How many positions from `first` on, at most `most`, have the stamp that `expected` says.
     #[inline(always)]
     fn run(&self, first: u64, most: u64, expected: impl Fn(u64) -> u64) -> u64 {
-        let most = most.min(self.header.capacity);
+        let most = most.min(self.shape.capacity);
         let (mut at, mut count) = (first, 0);
         // Acquire: pairs with the release of whoever used the slot before.
         while count < most && self.slot(at).stamp.load(Ordering::Acquire) == expected(at) {
-            at = self.header.advance(at, 1);
+            at = self.shape.advance(at, 1);
             count += 1;
         }
         count
@@ -248,17 +307,17 @@ impl<'a, T> Bounded<'a, T> {
     #[cold]
     fn why_no_push(&self, tail: u64, first: u64) -> Miss {
         // SeqCst: a full ring is full in the order that all threads agree on.
-        let head = self.header.receivers_line.head.load(Ordering::SeqCst) & POSITION;
+        let head = self.head.load(Ordering::SeqCst) & POSITION;
         let reserved = (tail & RESERVED) / RESERVATION;
-        let used = self.header.distance(head, tail & POSITION) + reserved;
+        let used = self.shape.distance(head, tail & POSITION) + reserved;
         let stamp = self.slot(first).stamp.load(Ordering::Acquire);
-        if used == self.header.capacity {
+        if used == self.shape.capacity {
             Miss::Blocked
         } else if stamp == first || self.is_behind(stamp, first) {
             // Being emptied, or emptied since. (`used` may be too large by a claim of `force` or, when
             // `tail` is out of date, by anything; then the caller has to look again, too.)
             Miss::Busy
-        } else if self.header.senders_line.tail.load(Ordering::Acquire) != tail {
+        } else if self.tail.load(Ordering::Acquire) != tail {
             Miss::Busy
         } else {
             Miss::Corrupt(FAULT_STAMP)
@@ -267,7 +326,7 @@ impl<'a, T> Bounded<'a, T> {
 
     /// Claims between 1 and `most` positions for receiving.
     pub(crate) fn claim_pop(&self, most: u64) -> Result<Claim, Miss> {
-        let head_word = &self.header.receivers_line.head;
+        let head_word = self.head;
         // Relaxed: as in `claim_push`.
         let mut head = head_word.load(Ordering::Relaxed);
         let mut backoff = Backoff::new();
@@ -281,7 +340,7 @@ impl<'a, T> Bounded<'a, T> {
                 }
                 return Err(self.why_no_pop(head));
             }
-            let next = self.header.advance(head, count);
+            let next = self.shape.advance(head, count);
             // SeqCst: see `claim_push`. The order of the items is carried by the stamps.
             match head_word.compare_exchange_weak(head, next, Ordering::SeqCst, Ordering::Relaxed) {
                 Ok(_) => {
@@ -299,15 +358,15 @@ impl<'a, T> Bounded<'a, T> {
     fn why_no_pop(&self, head: u64) -> Miss {
         // SeqCst: an empty ring is empty in the order that all threads agree on, and what came before
         // `close` is visible to whoever sees it closed.
-        let tail = self.header.senders_line.tail.load(Ordering::SeqCst);
+        let tail = self.tail.load(Ordering::SeqCst);
         if tail & POSITION == head {
             return if tail & CLOSED != 0 { Miss::Closed } else { Miss::Blocked };
         }
         let stamp = self.slot(head).stamp.load(Ordering::Acquire);
-        let current = self.header.receivers_line.head.load(Ordering::Acquire) == head;
+        let current = self.head.load(Ordering::Acquire) == head;
         if !current || stamp == full(head) {
             Miss::Busy
-        } else if self.header.distance(head, tail & POSITION) > self.header.capacity + 1 {
+        } else if self.shape.distance(head, tail & POSITION) > self.shape.capacity + 1 {
             // One more than the capacity is what `force` does in between.
             Miss::Corrupt(FAULT_POSITION)
         } else if stamp == head || self.is_behind(stamp, head) {
@@ -326,9 +385,9 @@ impl<'a, T> Bounded<'a, T> {
 
     /// The position word one lap before `at`.
     fn lap_before(&self, at: u64) -> u64 {
-        let lap = self.header.capacity * ONE;
-        if self.header.wrap != 0 && at < lap {
-            at + self.header.wrap - lap
+        let lap = self.shape.capacity * ONE;
+        if self.shape.wrap != 0 && at < lap {
+            at + self.shape.wrap - lap
         } else {
             at.wrapping_sub(lap)
         }
@@ -341,8 +400,20 @@ impl<'a, T> Bounded<'a, T> {
         for _ in 0..claim.count {
             let Some(item) = items.next() else { std::process::abort() };
             self.put(at, item);
-            at = self.header.advance(at, 1);
+            at = self.shape.advance(at, 1);
         }
+    }
+
+    /// Fills a claim of one.
+    #[inline(always)]
+    pub(crate) fn fill_one(&self, claim: Claim, item: T) {
+        self.put(claim.at, item);
+    }
+
+    /// Takes the item of a claim of one.
+    #[inline(always)]
+    pub(crate) fn drain_one(&self, claim: Claim) -> T {
+        self.take(claim.at, self.slot(claim.at))
     }
 
     /// Hands the items of a claim to `sink`, which must not panic.
@@ -350,14 +421,14 @@ impl<'a, T> Bounded<'a, T> {
         let mut at = claim.at;
         for _ in 0..claim.count {
             sink(self.take(at, self.slot(at)));
-            at = self.header.advance(at, 1);
+            at = self.shape.advance(at, 1);
         }
     }
 
     /// Whether the next send would find a slot, for passing wakes on.
     #[cold]
     pub(crate) fn has_room(&self) -> bool {
-        let tail = self.header.senders_line.tail.load(Ordering::Acquire);
+        let tail = self.tail.load(Ordering::Acquire);
         let first = self.after_reserved(tail);
         self.slot(first).stamp.load(Ordering::Acquire) == first
     }
@@ -365,19 +436,43 @@ impl<'a, T> Bounded<'a, T> {
     /// Whether the next receive would find an item, for passing wakes on.
     #[cold]
     pub(crate) fn has_item(&self) -> bool {
-        let head = self.header.receivers_line.head.load(Ordering::Acquire);
+        let head = self.head.load(Ordering::Acquire);
         self.slot(head).stamp.load(Ordering::Acquire) == full(head)
+    }
+
+    /// The senders' word.
+    pub(crate) fn tail(&self) -> &'a AtomicU64 {
+        self.tail
+    }
+
+    /// The receivers' word.
+    pub(crate) fn head(&self) -> &'a AtomicU64 {
+        self.head
+    }
+
+    /// Ends a ring of a row: nothing more is sent into it.
+    #[cold]
+    pub(crate) fn seal(&self) {
+        // SeqCst, both: in one order with the senders' claims, and with the parkers' looks.
+        if !self.is_sealed() {
+            self.tail.fetch_or(CLOSED, Ordering::SeqCst);
+        }
+        fence::after_exchange();
+    }
+
+    pub(crate) fn is_sealed(&self) -> bool {
+        self.tail.load(Ordering::SeqCst) & CLOSED != 0
     }
 
     /// Items that were claimed by senders and not yet by receivers.
     pub(crate) fn len(&self) -> usize {
         loop {
             // SeqCst: both belong to one moment when `tail` is the same again.
-            let tail = self.header.senders_line.tail.load(Ordering::SeqCst);
-            let head = self.header.receivers_line.head.load(Ordering::SeqCst);
-            if self.header.senders_line.tail.load(Ordering::SeqCst) == tail {
-                let len = self.header.distance(head & POSITION, tail & POSITION);
-                return len.min(self.header.capacity) as usize;
+            let tail = self.tail.load(Ordering::SeqCst);
+            let head = self.head.load(Ordering::SeqCst);
+            if self.tail.load(Ordering::SeqCst) == tail {
+                let len = self.shape.distance(head & POSITION, tail & POSITION);
+                return len.min(self.shape.capacity) as usize;
             }
         }
     }

@@ -10,10 +10,12 @@ use crate::sync::{AtomicU32, AtomicU64, Ordering, UnsafeCell};
 use std::mem::MaybeUninit;
 
 pub(crate) mod bounded;
+pub(crate) mod row;
 pub(crate) mod spsc;
 pub(crate) mod unbounded;
 
 pub(crate) use bounded::Bounded;
+pub(crate) use row::{Rings, Row};
 pub(crate) use unbounded::Unbounded;
 
 /// Why nothing was moved.
@@ -29,7 +31,7 @@ pub(crate) enum Miss {
     Corrupt(u32),
 }
 
-/// A slot of both many-to-many engines.
+/// A slot of the many-to-many engines.
 #[repr(C)]
 pub(crate) struct Slot<T> {
     pub(crate) stamp: AtomicU64,

@@ -347,12 +347,6 @@ impl<'a, T> Unbounded<'a, T> {
         }
     }
 
-    /// Whether the next receive would find an item, for passing wakes on.
-    #[cold]
-    pub(crate) fn has_item(&self) -> bool {
-        self.len() > 0
-    }
-
     /// Items that were claimed by senders and not yet by receivers.
     pub(crate) fn len(&self) -> usize {
         loop {

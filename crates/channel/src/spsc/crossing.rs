@@ -79,7 +79,7 @@ macro_rules! crossing {
 
             unsafe fn from_raw(raw: Self::Raw) -> Result<Self, ProtocolError> {
                 // SAFETY: what the other side says is an end of a channel.
-                unsafe { accept(raw, KIND_SPSC, TypeDesc::of_item::<T>()) }?;
+                unsafe { accept(raw, &[KIND_SPSC], TypeDesc::of_item::<T>()) }?;
                 // SAFETY: a header of a `Ring` of this crate's, whose items are laid out as `T`s are and
                 // are valid as such. The end is the caller's, and there is no other of its side.
                 let ring = unsafe { Arc::from_raw(raw.cast::<Ring<T>>()) };

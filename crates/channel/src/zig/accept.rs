@@ -5,13 +5,14 @@ use std::ffi::c_void;
 use ziggurat_zig_ffi::EndError;
 use ziggurat_zig_ffi::abi::TypeDesc;
 
-use crate::layout::{ABI_MAJOR, Header, MAGIC, maker};
+use crate::layout::{ABI_MAJOR, Header, KIND_GROWABLE, MAGIC, maker};
 use crate::sync::Ordering;
 
 /// More items than positions can count.
 const TOO_MANY: u64 = 1 << 47;
 
-/// Checks that `channel` is a header of this library's, of `kind`, with items of type `item`.
+/// Checks that `channel` is a header of this library's, of one of `kinds`, with items of type `item`.
+/// (The first kind is the one that an error says is needed.)
 ///
 /// # Safety
 ///
@@ -19,7 +20,7 @@ const TOO_MANY: u64 = 1 << 47;
 /// and `struct_size` bytes.
 pub(crate) unsafe fn accept<'a>(
     channel: *const c_void,
-    kind: u32,
+    kinds: &[u32],
     item: TypeDesc,
 ) -> Result<&'a Header, EndError> {
     if channel.is_null() {
@@ -54,10 +55,11 @@ pub(crate) unsafe fn accept<'a>(
     if header.maker != maker() {
         return Err(EndError::Maker);
     }
-    if header.kind != kind {
-        return Err(EndError::Kind { found: header.kind, needed: kind });
+    if !kinds.contains(&header.kind) {
+        return Err(EndError::Kind { found: header.kind, needed: kinds[0] });
     }
-    if header.capacity == 0 || header.capacity >= TOO_MANY {
+    let has_bound = header.kind != KIND_GROWABLE;
+    if has_bound != (header.capacity != 0) || header.capacity >= TOO_MANY {
         return Err(EndError::Capacity(header.capacity));
     }
     let found = TypeDesc {

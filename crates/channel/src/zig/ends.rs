@@ -9,7 +9,7 @@ use ziggurat_zig_ffi::{Args, Argument, Outcome, ProtocolError, RawEnd};
 
 use super::{Shared, accept, cross};
 use crate::channel::Channel;
-use crate::layout::{FAULT_NONE, Header, KIND_BOUNDED};
+use crate::layout::{FAULT_NONE, Header, KIND_BOUNDED, KIND_GROWABLE};
 use crate::sync::Arc;
 use crate::waiters::{Side, Waiters};
 use crate::{Receiver, Sender};
@@ -25,6 +25,10 @@ unsafe impl<T> Shared for Channel<T> {
             FAULT_NONE => _ = Channel::close(self),
             fault => self.fail(fault),
         }
+    }
+
+    fn ring(&self, number: u64, make: bool) -> *const c_void {
+        self.ring_of(number, make).cast()
     }
 
     unsafe fn clone_end(channel: *const Self, side: Side) {
@@ -103,7 +107,7 @@ macro_rules! crossing {
 
             unsafe fn from_raw(raw: Self::Raw) -> Result<Self, ProtocolError> {
                 // SAFETY: what the other side says is an end of a channel.
-                unsafe { accept(raw, KIND_BOUNDED, TypeDesc::of_item::<T>()) }?;
+                unsafe { accept(raw, &[KIND_BOUNDED, KIND_GROWABLE], TypeDesc::of_item::<T>()) }?;
                 // SAFETY: a header of a `Channel` of this crate's, whose items are laid out as `T`s are
                 // and are valid as such; the layout of a `Channel` does not depend on more than that.
                 // The end is the caller's.

@@ -4,8 +4,9 @@
 //! bound with `ziggurat_stream::bind!`, and a result of one: `*ziggurat.Sender(T)` and
 //! `*ziggurat.Receiver(T)` in Zig. Both languages then work on the same memory
 //! ([`layout`](crate::layout)); no function is called for an item. So are the ends of a
-//! [one-to-one channel](crate::spsc), which are moved and never cloned. An end of an unbounded channel is
-//! refused when the function is opened: its positions could not be checked.
+//! [one-to-one channel](crate::spsc), which are moved and never cloned. Without a bound it is
+//! [`growable`](crate::growable) channels that cross; an end of an [`unbounded`](crate::unbounded) one is
+//! refused when the function is opened: it is linked by addresses, which could not be checked.
 //!
 //! ```ignore
 //! ziggurat::bind! {
@@ -22,8 +23,8 @@
 //!
 //! # What a peer can and cannot do
 //!
-//! Positions, stamps and descriptions of buffers are checked where they are used. One that cannot have
-//! come about closes the channel, and [`fault`](crate::Sender::fault) says why. Plain items are never
+//! Positions, stamps, numbers of rings and descriptions of buffers are checked where they are used. One
+//! that cannot have come about closes the channel, and [`fault`](crate::Sender::fault) says why. Plain items are never
 //! undefined behaviour to read, whatever was written. That a buffer's memory is there, and is
 //! released once, no receiver can check: it is what the function promised that opened the library.
 //!

@@ -23,6 +23,11 @@ pub(crate) unsafe trait Shared: Sized {
 
     fn close(&self, fault: u32);
 
+    /// The ring of a number, of a row.
+    fn ring(&self, _number: u64, _make: bool) -> *const c_void {
+        std::ptr::null()
+    }
+
     /// Adds an end.
     ///
     /// # Safety
@@ -88,6 +93,7 @@ impl<C: Shared> Table<C> {
         close: close::<C>,
         clone_end: clone_end::<C>,
         drop_end: drop_end::<C>,
+        ring: ring::<C>,
     };
 }
 
@@ -186,4 +192,16 @@ unsafe extern "C" fn drop_end<C: Shared>(channel: *const Header, side: u32) {
         // SAFETY: passed on.
         unsafe { C::drop_end(channel.cast(), side) }
     }
+}
+
+/// # Safety
+///
+/// As for [`shared`].
+unsafe extern "C" fn ring<C: Shared>(
+    channel: *const Header,
+    number: u64,
+    make: u32,
+) -> *const c_void {
+    // SAFETY: passed on.
+    unsafe { shared::<C>(channel) }.ring(number, make != 0)
 }

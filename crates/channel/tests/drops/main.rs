@@ -18,7 +18,7 @@ use std::rc::Rc;
 use std::task::{Context, Waker};
 
 use futures::future::LocalBoxFuture;
-use support::{Item, Tally};
+use support::{Bounded, Growable, Item, Kind, Tally, Unbounded};
 
 /// Counts what this thread has allocated and not freed.
 struct Counting;
@@ -51,7 +51,7 @@ static ALLOCATOR: Counting = Counting;
 
 /// Items per run.
 const COUNT: u64 = 8;
-const KINDS: [Option<usize>; 4] = [Some(1), Some(2), Some(5), None];
+const KINDS: [Kind; 5] = [Bounded(1), Bounded(2), Bounded(5), Unbounded, Growable(1)];
 
 /// The items that a task was told it has sent, or received, in their order.
 #[derive(Clone, Default)]

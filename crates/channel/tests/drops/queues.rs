@@ -10,7 +10,7 @@ use futures::{FutureExt, SinkExt, StreamExt, stream};
 use ziggurat_channel::{Receiver, Sender, TryRecvError, TrySendError, spsc};
 use ziggurat_core::time::TestClock;
 
-use crate::support::{Item, Tally, make};
+use crate::support::{Bounded, Item, Tally, make};
 use crate::{COUNT, KINDS, Taken, Told, all, at_every_poll, drop_after};
 
 type Sends<S> = fn(S, Tally, Told) -> LocalBoxFuture<'static, ()>;
@@ -222,7 +222,7 @@ fn senders_of_many() {
             task.boxed_local()
         }),
     ];
-    for capacity in [Some(1), Some(2), Some(5)] {
+    for capacity in [Bounded(1), Bounded(2), Bounded(5)] {
         for (what, sends) in ways_to_send!(Sender<Item>).into_iter().chain(more) {
             check_senders(what, || make(capacity), sends, |r: &mut Receiver<Item>| r.try_recv());
         }

@@ -10,7 +10,7 @@ use ziggurat_channel::{OwnedPermit, Receiver, SendError, Sender, TryRecvError, T
 
 use crate::checker::{Event, Log, history, is_explained, pause, record};
 use crate::queue_model::{Queue, Step};
-use crate::support::make;
+use crate::support::{Bounded, Growable, Kind, Unbounded, make};
 
 /// What a thread is to do.
 #[derive(Debug, Clone, Copy)]
@@ -60,6 +60,15 @@ pub fn act() -> impl Strategy<Value = Act> {
 /// What each thread does, with a pause before each act.
 fn programs() -> impl Strategy<Value = Vec<Vec<(Act, u8)>>> {
     vec(vec((act(), 0..7_u8), 1..5), 2..=4)
+}
+
+fn kinds() -> impl Strategy<Value = Kind> {
+    prop_oneof![
+        3 => (1..4_usize).prop_map(Bounded),
+        1 => Just(Unbounded),
+        // The first ring is soon full.
+        2 => (1..3_usize).prop_map(Growable),
+    ]
 }
 
 /// Polls up to `most` times, and then gives up.
@@ -271,8 +280,8 @@ fn receive(receiver: &Receiver<u64>, act: Act, log: &mut Log<'_, Step>) {
 }
 
 /// What all threads saw of a channel while each did its program.
-fn observe(capacity: Option<usize>, programs: &[Vec<(Act, u8)>]) -> Vec<Event<Step>> {
-    let (sender, receiver) = make(capacity);
+fn observe(kind: Kind, programs: &[Vec<(Act, u8)>]) -> Vec<Event<Step>> {
+    let (sender, receiver) = make(kind);
     let play = |(id, program): (usize, &Vec<(Act, u8)>)| {
         let (sender, receiver) = (Some(sender.clone()), Some(receiver.clone()));
         let mut player = Player { sender, receiver, permits: Vec::new() };
@@ -300,10 +309,10 @@ proptest! {
     #![proptest_config(crate::config())]
 
     #[test]
-    fn is_linearizable(capacity in prop::option::weighted(0.75, 1..4_usize), programs in programs()) {
-        let model = Queue::new(capacity, programs.len(), programs.len());
+    fn is_linearizable(kind in kinds(), programs in programs()) {
+        let model = Queue::new(kind.capacity(), programs.len(), programs.len());
         for _ in 0..crate::RUNS {
-            let events = observe(capacity, &programs);
+            let events = observe(kind, &programs);
             prop_assert!(is_explained(&model, &events), "no order explains {events:#?}");
         }
     }

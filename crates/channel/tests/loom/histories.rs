@@ -16,7 +16,9 @@ use std::fmt::Write;
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicU64, Ordering};
 use loom::thread;
-use ziggurat_channel::{Receiver, Sender, TryRecvError, TrySendError, bounded, spsc, unbounded};
+use ziggurat_channel::{
+    Receiver, Sender, TryRecvError, TrySendError, bounded, growable_with_capacity, spsc, unbounded,
+};
 
 use self::checker::{Event, is_explained};
 use self::queue_model::{Queue, Step};
@@ -36,12 +38,13 @@ use Act::{Close, Force, Recv, Send};
 type Program = [[Act; 2]; 2];
 
 /// Those with which something has to be decided: who is first, and what the other sees.
-const SMALL: [Program; 7] = [
+const SMALL: [Program; 8] = [
     [[Send, Recv], [Recv, Recv]],
     [[Send, Send], [Recv, Recv]],
     [[Send, Recv], [Send, Recv]],
     [[Send, Close], [Recv, Recv]],
     [[Send, Close], [Send, Recv]],
+    [[Close, Recv], [Send, Recv]],
     [[Force, Force], [Recv, Recv]],
     [[Force, Close], [Send, Recv]],
 ];
@@ -105,9 +108,21 @@ fn play(acts: [Act; 2], s: &Sender<u64>, r: &Receiver<u64>, log: &mut Log) {
     }
 }
 
+#[derive(Debug, Clone, Copy)]
+enum Kind {
+    Bounded(usize),
+    Unbounded,
+    /// A row whose first ring has room for one.
+    Growable,
+}
+
 /// One execution.
-fn check(capacity: Option<usize>, programs: Program, timed: bool) {
-    let (s, r) = capacity.map_or_else(unbounded, bounded);
+fn check(kind: Kind, programs: Program, timed: bool) {
+    let ((s, r), capacity) = match kind {
+        Kind::Bounded(capacity) => (bounded(capacity), Some(capacity)),
+        Kind::Unbounded => (unbounded(), None),
+        Kind::Growable => (growable_with_capacity(1), None),
+    };
     let clock = timed.then(|| Arc::new(AtomicU64::new(0)));
     let log = |thread| Log { clock: clock.clone(), thread, events: Vec::new() };
     let (mut log, mut others) = (log(0), log(1));
@@ -168,10 +183,9 @@ pub fn histories(all: bool) {
     for timed in [true, false] {
         let how = if timed { "a queue" } else { "a queue, without a clock" };
         for &program in &programs {
-            for capacity in [Some(1), Some(2), None] {
-                let kind = capacity.map_or("unbounded".into(), |n| format!("room for {n}"));
-                let name = name(&format!("{how}, {kind}"), program);
-                super::model(&name, 2, move || check(capacity, program, timed));
+            for kind in [Kind::Bounded(1), Kind::Bounded(2), Kind::Unbounded, Kind::Growable] {
+                let name = name(&format!("{how}, {kind:?}"), program);
+                super::model(&name, 2, move || check(kind, program, timed));
             }
         }
         for program in [[[Send, Send], [Recv, Recv]], [[Send, Close], [Recv, Recv]]]

@@ -14,7 +14,7 @@ use ziggurat_channel::{
 use ziggurat_core::time::TestClock;
 
 use crate::KINDS;
-use crate::support::make;
+use crate::support::{Bounded, Growable, Unbounded, make};
 
 #[test]
 fn an_item_goes_through_each_way() {
@@ -41,12 +41,12 @@ fn an_item_goes_through_each_way() {
 fn both_ends_tell_the_same_about_the_channel() {
     for kind in KINDS {
         let (s, r) = make(kind);
-        assert_eq!((s.capacity(), r.capacity()), (kind, kind));
-        let most = kind.unwrap_or(500);
+        assert_eq!((s.capacity(), r.capacity()), (kind.capacity(), kind.capacity()));
+        let most = kind.capacity().unwrap_or(500);
         let check = |len: usize| {
             assert_eq!((s.len(), r.len()), (len, len));
             assert_eq!((s.is_empty(), r.is_empty()), (len == 0, len == 0));
-            let full = kind == Some(len);
+            let full = kind == Bounded(len);
             assert_eq!((s.is_full(), r.is_full()), (full, full));
         };
         for len in 0..most {
@@ -122,7 +122,7 @@ fn without_receivers_each_send_gives_its_item_back() {
 
 #[test]
 fn what_was_sent_before_the_end_is_received() {
-    for kind in [Some(3), Some(100), None] {
+    for kind in [Bounded(3), Bounded(100), Unbounded, Growable(1)] {
         let (s, r) = make(kind);
         let other = s.clone();
         (1..=2).for_each(|i| s.try_send(i).unwrap());

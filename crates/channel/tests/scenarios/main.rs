@@ -10,12 +10,15 @@ mod items;
 mod limits;
 #[path = "../support/mod.rs"]
 mod support;
+
+use support::{Bounded, Growable, Kind, Unbounded};
 mod tasks;
 mod threads;
 mod waiting;
 
 /// Capacities.
-const KINDS: [Option<usize>; 5] = [Some(1), Some(2), Some(3), Some(100), None];
+const KINDS: [Kind; 7] =
+    [Bounded(1), Bounded(2), Bounded(3), Bounded(100), Unbounded, Growable(1), Growable(64)];
 /// Schedules per scenario.
 const SEEDS: u64 = 50;
 

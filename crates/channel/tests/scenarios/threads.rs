@@ -9,7 +9,7 @@ use futures_lite::future::block_on;
 use futures_lite::stream::block_on as iterate;
 use ziggurat_channel::{Receiver, RecvError, SendError, TryRecvError, bounded, spsc};
 
-use crate::support::{Item, Random, Tally, Tasks, make};
+use crate::support::{Bounded, Growable, Item, Random, Tally, Tasks, Unbounded, make};
 use crate::{KINDS, SEEDS};
 
 #[test]
@@ -80,7 +80,7 @@ fn one_to_one_in_order() {
 fn many_to_many_each_as_often_as_it_was_sent() {
     const COUNT: usize = 3_000;
     const THREADS: usize = 4;
-    for kind in [Some(3), None] {
+    for kind in [Bounded(3), Unbounded, Growable(1)] {
         let (s, r) = make(kind);
         let seen: Vec<_> = (0..COUNT).map(|_| AtomicUsize::new(0)).collect();
         thread::scope(|scope| {
@@ -102,7 +102,7 @@ fn many_to_many_each_as_often_as_it_was_sent() {
 #[test]
 fn two_threads_race_over_one_item_and_the_end() {
     for round in 0..2_000 {
-        let (s, r) = make(if round % 2 == 0 { Some(1) } else { None });
+        let (s, r) = make([Bounded(1), Unbounded, Growable(1)][round % 3]);
         thread::scope(|scope| match round % 10 / 2 {
             0 => {
                 let receiver = scope.spawn(move || r.recv_blocking());
@@ -125,7 +125,7 @@ fn two_threads_race_over_one_item_and_the_end() {
                 assert!(given_back.is_none_or(|item| *item == 1));
             }
             _ => {
-                let (t, back) = make(Some(3));
+                let (t, back) = make(Bounded(3));
                 scope.spawn(move || {
                     r.recv_blocking().unwrap();
                     t.try_send(()).unwrap();
@@ -140,7 +140,7 @@ fn two_threads_race_over_one_item_and_the_end() {
 #[test]
 fn requests_and_responses() {
     const COUNT: usize = 10_000;
-    for kind in [Some(1), None] {
+    for kind in [Bounded(1), Unbounded, Growable(1)] {
         let ((ask, asked), (answer, answers)) = (make(kind), make(kind));
         thread::scope(|scope| {
             scope.spawn(move || {
@@ -167,7 +167,7 @@ fn requests_and_responses() {
 #[test]
 fn items_are_dropped_once_received_or_not() {
     let mut random = Random(1);
-    for kind in [Some(50), None] {
+    for kind in [Bounded(50), Unbounded, Growable(1)] {
         for _ in 0..30 {
             let (steps, left) = (random.below(1_000), random.below(50));
             let (tally, (s, r)) = (Tally::default(), make::<Item>(kind));
@@ -188,7 +188,7 @@ fn items_are_dropped_once_received_or_not() {
 #[test]
 fn after_a_send_there_is_something_for_a_receive() {
     const THREADS: usize = 4;
-    for kind in [Some(THREADS), None] {
+    for kind in [Bounded(THREADS), Unbounded, Growable(1)] {
         let (s, r) = make(kind);
         thread::scope(|scope| {
             for _ in 0..THREADS {
@@ -206,7 +206,7 @@ fn after_a_send_there_is_something_for_a_receive() {
 #[test]
 fn a_channel_goes_through_a_channel() {
     type Nested = Box<dyn Any + Send>;
-    for kind in [Some(1), None] {
+    for kind in [Bounded(1), Unbounded, Growable(1)] {
         let (mut s, mut r) = make::<Nested>(kind);
         thread::scope(|scope| {
             scope.spawn(move || {
@@ -273,7 +273,7 @@ fn items_keep_every_bit() {
     struct PaddedAsInC(bool, u8, u32);
 
     fn check<T: Clone + PartialEq + std::fmt::Debug + Send + Sync>(zeros: T, ones: T) {
-        for kind in [Some(1), Some(3), None] {
+        for kind in [Bounded(1), Bounded(3), Unbounded, Growable(1)] {
             let (s, r) = make(kind);
             thread::scope(|scope| {
                 scope.spawn(|| {
@@ -320,7 +320,7 @@ fn items_of_no_size_and_wide_alignment() {
 #[test]
 fn each_item_that_changes_threads_is_dropped_once() {
     const EACH: usize = 1_000;
-    for kind in [Some(1), Some(64), None] {
+    for kind in [Bounded(1), Bounded(64), Unbounded, Growable(1)] {
         let (tally, (s, r)) = (Tally::default(), make::<Item>(kind));
         thread::scope(|scope| {
             for _ in 0..4 {

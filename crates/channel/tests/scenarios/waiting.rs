@@ -9,7 +9,7 @@ use std::task::{Context, Wake, Waker};
 use futures::{FutureExt, StreamExt};
 use ziggurat_channel::{RecvError, SendError, bounded, unbounded};
 
-use crate::support::{Tally, Tasks, make};
+use crate::support::{Bounded, Growable, Tally, Tasks, Unbounded, make};
 use crate::{KINDS, SEEDS};
 
 #[test]
@@ -148,7 +148,7 @@ fn many_receivers_of_both_kinds_see_the_end() {
 
 #[test]
 fn one_wake_for_many_items() {
-    for kind in [Some(3), None] {
+    for kind in [Bounded(3), Unbounded, Growable(1)] {
         let ((s, mut r), (waker, wakes)) = (make(kind), counting());
         assert!(r.poll_next_unpin(&mut Context::from_waker(&waker)).is_pending());
         (0..3).for_each(|i| s.try_send(i).unwrap());

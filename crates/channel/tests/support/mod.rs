@@ -10,11 +10,34 @@ use std::task::Context;
 
 use futures::future::LocalBoxFuture;
 use futures::task::{ArcWake, waker};
-use ziggurat_channel::{Receiver, Sender, bounded, unbounded};
+use ziggurat_channel::{Receiver, Sender, bounded, growable_with_capacity, unbounded};
 
-/// A channel for many on both sides, bounded or not.
-pub fn make<T>(capacity: Option<usize>) -> (Sender<T>, Receiver<T>) {
-    capacity.map_or_else(unbounded, bounded)
+/// A kind of channel for many on both sides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    Bounded(usize),
+    Unbounded,
+    /// With room for so many in the first ring.
+    Growable(usize),
+}
+
+pub use Kind::*;
+
+impl Kind {
+    pub fn capacity(self) -> Option<usize> {
+        match self {
+            Bounded(capacity) => Some(capacity),
+            Unbounded | Growable(_) => None,
+        }
+    }
+}
+
+pub fn make<T>(kind: Kind) -> (Sender<T>, Receiver<T>) {
+    match kind {
+        Bounded(capacity) => bounded(capacity),
+        Unbounded => unbounded(),
+        Growable(first) => growable_with_capacity(first),
+    }
 }
 
 /// Random numbers that are the same for the same seed.

@@ -15,12 +15,12 @@ impl<T> Bounded<'_, T> {
                 Err((Miss::Blocked, back)) => item = back,
                 Err(miss) => return Err(miss),
             }
-            let tail_word = &self.header.senders_line.tail;
+            let tail_word = self.tail;
             let tail = tail_word.load(Ordering::Acquire);
             let first = self.after_reserved(tail);
             // The full ring's oldest item is in the slot that the next position would need.
             let oldest = self.lap_before(first);
-            let head_word = &self.header.receivers_line.head;
+            let head_word = self.head;
             if tail & CLOSED != 0 || head_word.load(Ordering::SeqCst) != oldest {
                 continue;
             }
@@ -30,13 +30,13 @@ impl<T> Bounded<'_, T> {
             }
             // The position is claimed before its slot is free: until it is, other senders are `Busy`.
             let at = tail & POSITION;
-            let next = self.header.advance(at, 1) | (tail & !POSITION);
+            let next = self.shape.advance(at, 1) | (tail & !POSITION);
             if tail_word.compare_exchange(tail, next, Ordering::SeqCst, Ordering::Relaxed).is_err()
             {
                 continue;
             }
             fence::after_exchange();
-            let after = self.header.advance(oldest, 1);
+            let after = self.shape.advance(oldest, 1);
             // Release at least: whoever sees that the oldest is gone sees the claim of the new one, and
             // not an empty ring.
             let taken =
@@ -61,7 +61,7 @@ impl<T> Bounded<'_, T> {
 
     /// Keeps a free slot for [`push_reserved`](Self::push_reserved).
     pub(crate) fn reserve(&self) -> Result<(), Miss> {
-        let tail_word = &self.header.senders_line.tail;
+        let tail_word = self.tail;
         let mut tail = tail_word.load(Ordering::Relaxed);
         loop {
             if tail & CLOSED != 0 {
@@ -95,13 +95,13 @@ impl<T> Bounded<'_, T> {
 
     /// Uses up a reservation. `Err`: closed; the reservation is gone all the same.
     pub(crate) fn push_reserved(&self, item: T) -> Result<(), T> {
-        let tail_word = &self.header.senders_line.tail;
+        let tail_word = self.tail;
         // Acquire, here and below: see `reserve`.
         let mut tail = tail_word.load(Ordering::Acquire);
         loop {
             let closed = tail & CLOSED != 0;
             let at = tail & POSITION;
-            let next = if closed { at } else { self.header.advance(at, 1) };
+            let next = if closed { at } else { self.shape.advance(at, 1) };
             let next = next | ((tail & !POSITION) - RESERVATION);
             match tail_word.compare_exchange_weak(tail, next, Ordering::SeqCst, Ordering::Acquire) {
                 Ok(_) if closed => return Err(item),
@@ -119,12 +119,12 @@ impl<T> Bounded<'_, T> {
     /// Gives a reservation back.
     pub(crate) fn unreserve(&self) {
         // SeqCst: it makes room, as a claim of `head` does.
-        self.header.senders_line.tail.fetch_sub(RESERVATION, Ordering::SeqCst);
+        self.tail.fetch_sub(RESERVATION, Ordering::SeqCst);
         fence::after_exchange();
     }
 
     /// Slots that are kept for permits.
     pub(crate) fn reserved(&self) -> usize {
-        ((self.header.senders_line.tail.load(Ordering::SeqCst) & RESERVED) / RESERVATION) as usize
+        ((self.tail.load(Ordering::SeqCst) & RESERVED) / RESERVATION) as usize
     }
 }
