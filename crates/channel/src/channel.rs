@@ -96,9 +96,19 @@ impl<T> Channel<T> {
     #[inline(always)]
     pub(crate) fn push_quick(&self, item: T) -> Result<(), T> {
         if !self.is_bounded() {
-            return Err(item);
+            return self.push_quick_in_row(item);
         }
         self.ring().push_quick(item)?;
+        self.moved(Side::Receivers, 1);
+        Ok(())
+    }
+
+    /// As [`push_quick`](Self::push_quick), which is in everything, and small for bounded channels' sake.
+    #[cold]
+    #[inline(never)]
+    fn push_quick_in_row(&self, item: T) -> Result<(), T> {
+        let Some(ring) = self.row().and_then(Row::newest) else { return Err(item) };
+        ring.push_quick(item)?;
         self.moved(Side::Receivers, 1);
         Ok(())
     }
@@ -162,9 +172,21 @@ impl<T> Channel<T> {
     #[inline(always)]
     pub(crate) fn pop_quick(&self) -> Option<T> {
         if !self.is_bounded() {
-            return None;
+            return self.pop_quick_in_row();
         }
-        let item = self.ring().pop_quick()?;
+        self.take_quick(self.ring())
+    }
+
+    /// As [`pop_quick`](Self::pop_quick); see [`push_quick_in_row`](Self::push_quick_in_row).
+    #[cold]
+    #[inline(never)]
+    fn pop_quick_in_row(&self) -> Option<T> {
+        self.take_quick(self.row()?.oldest()?)
+    }
+
+    #[inline(always)]
+    fn take_quick(&self, ring: Bounded<'_, T>) -> Option<T> {
+        let item = ring.pop_quick()?;
         self.moved(Side::Senders, 1);
         if inspect::passes(&self.header, &item) { Some(item) } else { self.refuse(item).ok() }
     }

@@ -4,9 +4,10 @@
 //! ring, and each time the [heavy barrier](crate::fence::heavy) would cost more than the turn. But what a
 //! thread does itself it sees in order. So a publisher of a one-to-one ring says on which thread it is:
 //!
-//! * It *settles* when it wakes somebody, and sets a bit in the parked word, which it reads after each
-//!   publication. While the bit is there it then sees on which thread it is. If it is on another one it
-//!   *leaves*: it stores "nowhere", passes a full fence, and reads the parked word again.
+//! * It *settles* when it wakes somebody who waited on its own thread, and sets a bit in the parked word,
+//!   which it reads after each publication. While the bit is there it then sees on which thread it is. If
+//!   it is on another one, or others wait elsewhere by then, it *leaves*: it stores "nowhere", passes a
+//!   full fence, and reads the parked word again.
 //! * Whoever parks sets `PARKED`, passes a full fence, and reads the home. If that is its own thread,
 //!   the heavy barrier is left out.
 //!

@@ -73,6 +73,11 @@ impl Experience {
         self.worth.store(nanos.min(LONGEST), Ordering::Relaxed);
     }
 
+    /// Whether one of this side found nothing on this thread last. In a model always, for what follows.
+    pub(crate) fn is_here(&self) -> bool {
+        cfg!(any(ziggurat_loom, miri)) || self.here.load(Ordering::Relaxed) == this_thread()
+    }
+
     /// One of this side found nothing. `true`: the other side is on this thread, too, or it is not known
     /// where it is.
     fn takes_turns_with(&self, other: &Experience) -> bool {

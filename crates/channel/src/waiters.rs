@@ -56,6 +56,12 @@ impl Waiters {
         &self.homes[side as usize]
     }
 
+    /// Whether one of this side found nothing on this thread when it waited last. A guess: it tells where
+    /// it pays to [settle](crate::home::Settled::settle).
+    pub(crate) fn are_here(&self, side: Side) -> bool {
+        self.looks[side as usize].is_here()
+    }
+
     fn list<'a>(&'a self, header: &'a Header, side: Side) -> (&'a WaitList, &'a AtomicU32) {
         match side {
             Side::Receivers => (&self.receivers, &header.receivers.word),

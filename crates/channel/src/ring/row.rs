@@ -208,6 +208,21 @@ impl<'a, T: 'a> Row<'a, T> {
         })
     }
 
+    /// The ring that is sent into, unless the channel is closed.
+    #[inline(always)]
+    pub(crate) fn newest(self) -> Option<Bounded<'a, T>> {
+        // Acquire: the ring is there.
+        let last = self.last().load(Ordering::Acquire);
+        if last & CLOSED == 0 { self.ring(last).ok() } else { None }
+    }
+
+    /// The ring that is received from.
+    #[inline(always)]
+    pub(crate) fn oldest(self) -> Option<Bounded<'a, T>> {
+        // Acquire: as above.
+        self.ring(self.first().load(Ordering::Acquire)).ok()
+    }
+
     /// All there are, the oldest first.
     pub(crate) fn rings(self) -> impl Iterator<Item = Bounded<'a, T>> {
         (0..ROW_MOST as u64).map_while(move |number| self.ring(number * ONE).ok())
@@ -323,7 +338,7 @@ impl<'a, T: 'a> Row<'a, T> {
 
     /// As [`len`](Self::len), of the ring that is received from.
     pub(crate) fn len_of_oldest(&self) -> usize {
-        self.ring(self.first().load(Ordering::Acquire)).map_or(0, |ring| ring.len())
+        self.oldest().map_or(0, |ring| ring.len())
     }
 
     /// Items that were claimed by senders and not yet by receivers.

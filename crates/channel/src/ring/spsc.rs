@@ -272,12 +272,15 @@ impl<T> Tx<T> {
     #[cold]
     #[inline(never)]
     fn published_for_others(&mut self, count: u64) -> Result<(), u64> {
-        if !self.settled.is_here() {
+        let taking_turns = self.ring.waiters.are_here(Side::Receivers);
+        if !taking_turns || !self.settled.is_here() {
             self.leave_home();
         }
         let word = look_again(&self.ring.header.receivers.word);
         if word & PARKED != 0 {
-            self.settle();
+            if taking_turns {
+                self.settle();
+            }
             self.ring.waiters.wake(&self.ring.header, Side::Receivers, 1);
         }
         if word & ENDED == 0 {

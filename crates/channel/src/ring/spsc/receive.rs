@@ -143,11 +143,14 @@ impl<T> Rx<T> {
     #[cold]
     #[inline(never)]
     fn published_for_others(&mut self) {
-        if !self.settled.is_here() {
+        let taking_turns = self.ring.waiters.are_here(Side::Senders);
+        if !taking_turns || !self.settled.is_here() {
             self.leave_home();
         }
         if look_again(&self.ring.header.senders.word) & PARKED != 0 {
-            self.settle();
+            if taking_turns {
+                self.settle();
+            }
             self.ring.waiters.wake(&self.ring.header, Side::Senders, 1);
         }
     }
