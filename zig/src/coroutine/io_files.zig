@@ -57,7 +57,7 @@ pub fn write(o: Io.Operation.FileWriteStreaming) Attempt {
 fn whenReady(fd: i32, events: i16, interest: u32) Attempt {
     if (isFile(fd)) return .blocks;
     var polled = [1]posix.pollfd{.{ .fd = fd, .events = events, .revents = 0 }};
-    if (posix.system.poll(&polled, 1, 0) != 0) return .blocks;
+    if (posix.system.poll(&polled, 1, 0) != 0 or !isOpenFor(fd, interest)) return .blocks;
     return .{ .wait = .{ .fd = fd, .interest = interest } };
 }
 
@@ -112,6 +112,14 @@ fn isFile(fd: i32) bool {
         linux.S.IFREG, linux.S.IFDIR, linux.S.IFBLK => true,
         else => false,
     };
+}
+
+/// One that is not is never ready, and the call says so at once.
+fn isOpenFor(fd: i32, interest: u32) bool {
+    const flags = linux.fcntl(fd, linux.F.GETFL, 0);
+    if (linux.errno(flags) != .SUCCESS) return false;
+    const open: linux.O = @bitCast(@as(u32, @truncate(flags)));
+    return if (interest == abi.interest.readable) open.ACCMODE != .WRONLY else open.ACCMODE != .RDONLY;
 }
 
 /// The descriptors' tickets go before the descriptors.

@@ -335,8 +335,12 @@ test "what only looks like a file is waited for, and a cancelation ends that" {
     };
     counter.fd = @intCast(linux.eventfd(0, linux.EFD.CLOEXEC));
     defer _ = linux.close(counter.fd);
-    // Not by a thread, which could not be told to stop.
-    var host: TestHost = .{ .offload_mode = .refused };
+    // Not by a thread, which could not be told to stop. (An emulator may not know reads that don't block; then
+    // there is one that may, when there is something to read.)
+    var bytes: [8]u8 = undefined;
+    const iovecs = [1]std.posix.iovec{.{ .base = &bytes, .len = bytes.len }};
+    const attempt = linux.errno(linux.preadv2(counter.fd, &iovecs, iovecs.len, -1, linux.RWF.NOWAIT));
+    var host: TestHost = .{ .offload_mode = if (attempt == .AGAIN) .refused else .at_once };
     defer host.deinit();
     try expectEqual(5, try script.resultOn(&host, counter.run));
 }
