@@ -248,7 +248,9 @@ fn loads<T: Item>(executor: &Executor, name: &str, item: &str, load: Load) {
     if matches!(executor, Executor::Threads) {
         cases.extend(cases![move || transfer::<T, P>(executor, load); "crossbeam" Crossbeam]);
         if shape == "spsc" && load.capacity.is_some() {
-            cases.extend(cases![move || transfer::<T, P>(executor, load); "rtrb" Rtrb]);
+            cases.extend(cases![move || transfer::<T, P>(executor, load);
+                "rtrb" Rtrb, "ziggurat spsc, spinning" OursSpinning,
+            ]);
         }
     }
     compare(&title, Unit::Nanoseconds, ROUNDS, cases);

@@ -486,3 +486,37 @@ impl<T: Item> Peer<T> for Rtrb {
         rx.pop().ok()
     }
 }
+
+/// Ours, used as [`Rtrb`] is: it spins.
+pub struct OursSpinning;
+impl<T: Item> Peer<T> for OursSpinning {
+    type Tx = ziggurat_channel::spsc::Sender<T>;
+    type Rx = ziggurat_channel::spsc::Receiver<T>;
+    fn make(capacity: Option<usize>) -> Option<(Self::Tx, Self::Rx)> {
+        capacity.map(ziggurat_channel::spsc::bounded)
+    }
+    fn send(tx: &mut Self::Tx, item: T) -> impl Future<Output = impl Sized> + Send {
+        async move {
+            while let Err(ziggurat_channel::TrySendError::Full(_)) = tx.try_send(item) {
+                std::hint::spin_loop();
+            }
+        }
+    }
+    fn recv(rx: &mut Self::Rx) -> impl Future<Output = impl Received<T>> + Send {
+        async move {
+            loop {
+                match rx.try_recv() {
+                    Ok(item) => return Some(item),
+                    Err(ziggurat_channel::TryRecvError::Closed) => return None,
+                    Err(ziggurat_channel::TryRecvError::Empty) => std::hint::spin_loop(),
+                }
+            }
+        }
+    }
+    fn try_send(tx: &mut Self::Tx, item: T) -> bool {
+        tx.try_send(item).is_ok()
+    }
+    fn try_recv(rx: &mut Self::Rx) -> Option<T> {
+        rx.try_recv().ok()
+    }
+}
