@@ -9,6 +9,7 @@ const Buffer = @import("../buffer.zig").Buffer;
 const Receiver = ends.Receiver;
 const Sender = ends.Sender;
 const TestChannel = @import("testing.zig").TestChannel;
+const consume = @import("tests.zig").consume;
 const expect = std.testing.expect;
 const expectEqual = std.testing.expectEqual;
 const expectError = std.testing.expectError;
@@ -139,21 +140,6 @@ fn produce(s: *Sender(u64), mark: u64, count: u64, batch: usize) !void {
         for (items[0..n], next..) |*item, i| item.* = mark << 32 | i;
         if (n == 1) try s.send(io, items[0]) else try expectEqual(n, try s.sendMany(io, items[0..n]));
         next += n;
-    }
-}
-
-fn consume(r: *Receiver(u64), batch: usize) !u64 {
-    var next: [8]u64 = @splat(0);
-    var items: [16]u64 = undefined;
-    var received: u64 = 0;
-    while (true) {
-        const n = r.recvMany(io, items[0..batch]) catch |err| return if (err == error.Closed) received else err;
-        for (items[0..n]) |item| {
-            const expected = &next[@intCast(item >> 32)];
-            try expect((item & 0xffff_ffff) >= expected.*);
-            expected.* = (item & 0xffff_ffff) + 1;
-        }
-        received += n;
     }
 }
 

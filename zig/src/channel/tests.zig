@@ -327,7 +327,8 @@ fn produce(s: *Sender(u64), mark: u64, count: u64, batch: usize) !void {
     }
 }
 
-fn consume(r: *Receiver(u64), batch: usize) !u64 {
+/// Whether each sender's items came in order; how many.
+pub fn consume(r: *Receiver(u64), batch: usize) !u64 {
     var next: [8]u64 = @splat(0);
     var items: [16]u64 = undefined;
     var received: u64 = 0;
